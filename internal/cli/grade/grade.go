@@ -1,0 +1,195 @@
+// Package grade implements "labctl grade".
+package grade
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"labctl.dev/labctl/grader"
+	"labctl.dev/labctl/internal/cli/target"
+	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/ui"
+	"labctl.dev/labctl/internal/version"
+)
+
+// Options are the command's inputs.
+type Options struct {
+	Streams ui.Streams
+	Target  target.Flags
+	Path    string
+	Lab     string
+	JSON    string // file for the report; "-" is standard output, instead of the table
+	Keep    bool
+	Verbose bool
+}
+
+// NewCmd returns the command; run replaces Run in tests.
+func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobra.Command {
+	opts := &Options{Streams: streams}
+	if run == nil {
+		run = Run
+	}
+	cmd := &cobra.Command{
+		Use:   "grade PATH --lab ID",
+		Short: "Grade a submission: apply it in a namespace of its own and prove it with real traffic",
+		Long: `Grade applies the manifests of a submission (a folder, a .zip or a .tar.gz) in a fresh
+namespace, waits until they are ready, sends identified traffic over every path that
+the lab asks for, prints the verdicts with their evidence and removes the namespace.
+
+Exit codes: 0 full marks, 1 some check failed, 2 the submission or a flag is invalid,
+3 the environment failed (no marks are given or taken), 130 interrupted.`,
+		Example: `  labctl grade ./my-work --lab clusterip
+  labctl grade anna.zip --lab nodeport --json anna.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.Path = args[0]
+			return run(cmd.Context(), opts)
+		},
+	}
+	opts.Target.Add(cmd)
+	cmd.Flags().StringVar(&opts.Lab, "lab", "", "the lab's id (see: labctl labs)")
+	cmd.Flags().StringVar(&opts.JSON, "json", "", `write the report to this file; "-" prints it instead of the table`)
+	cmd.Flags().BoolVar(&opts.Keep, "keep", false, "leave the namespace in place, to look at it")
+	cmd.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "show what the grader tells while it works")
+	return cmd
+}
+
+// Run grades one submission.
+func Run(ctx context.Context, opts *Options) error {
+	kube.Silence()
+	catalog, err := opts.Target.Catalog()
+	if err != nil {
+		return err
+	}
+	if opts.Lab == "" {
+		return fault.Inputf("which lab? --lab is missing").WithRemedy("labctl labs")
+	}
+	l, err := catalog.Lab(opts.Lab)
+	if err != nil {
+		return err
+	}
+	report := result.Report{
+		Schema: result.Schema, Labctl: version.Current().Version, Started: time.Now().UTC(),
+		Lab: result.Lab{ID: l.ID, Title: l.Title, Version: l.Version}, MaxScore: l.Points(), Checks: []result.Check{},
+	}
+	graded, err := grade(ctx, opts, l, &report)
+	if graded != nil {
+		graded.Labctl, graded.Started = report.Labctl, report.Started
+		graded.Student, graded.Submission = report.Student, report.Submission
+		report = *graded
+	} else {
+		report.Finished = time.Now().UTC()
+		explain(&report, err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errOut := output(opts, report, err == nil); errOut != nil {
+		return errors.Join(err, errOut)
+	}
+	if err != nil {
+		return err
+	}
+	return verdict(report)
+}
+
+// grade reads, applies and grades; the report's head is filled in as far as it is known.
+func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) (*result.Report, error) {
+	sub, err := submission.Read(opts.Path, submission.Limits{Namespace: l.ID})
+	if err != nil {
+		return nil, err
+	}
+	head.Student, head.Submission = sub.Student, sub.Digest
+	progress := ui.NewProgress(opts.Streams)
+	defer progress.Close()
+	t, err := opts.Target.Open(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Serves(ctx, l); err != nil {
+		return nil, err
+	}
+	var log io.Writer
+	if opts.Verbose {
+		log = opts.Streams.Err
+	}
+	g, err := t.Grading(l, sub.Unstructured(), progress.Begin, log)
+	if err != nil {
+		return nil, err
+	}
+	g.Keep = opts.Keep
+	r, err := g.Run(ctx)
+	end := progress.Begin("remove namespace " + g.Target.Namespace)
+	errClean := g.Clean(ctx)
+	end(errClean)
+	if opts.Keep && g.Target.Namespace != "" {
+		progress.Note("kept namespace " + g.Target.Namespace)
+	}
+	if err != nil {
+		return nil, errors.Join(err, errClean)
+	}
+	return &r, nil
+}
+
+// explain makes a report of what kept the submission from being graded.
+func explain(r *result.Report, err error) {
+	r.Status, r.Message = result.Errored, fmt.Sprint(err)
+	var refused *submission.Error
+	switch {
+	case errors.As(err, &refused):
+		r.Status, r.Message, r.Findings = result.Rejected, "the submission was refused", refused.Findings
+	case fault.KindOf(err) == fault.Input:
+		r.Status, r.Message = result.Rejected, "the API server refused the submission"
+		for _, e := range kube.ApplyErrors(err) {
+			r.Findings = append(r.Findings, result.Finding{File: e.Object, Field: e.Field, Message: e.Reason})
+		}
+	}
+}
+
+// output writes the report where the user wants it, also when there are no verdicts.
+func output(opts *Options, r result.Report, table bool) error {
+	switch {
+	case opts.JSON == "-":
+		enc := json.NewEncoder(opts.Streams.Out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	case opts.JSON != "":
+		if err := grader.WriteReport(opts.JSON, r); err != nil {
+			return err
+		}
+	}
+	if !table {
+		return nil
+	}
+	if err := ui.WriteReport(opts.Streams.Out, opts.Streams.OutTerminal, r); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if opts.JSON != "" {
+		fmt.Fprintf(opts.Streams.Err, "Report: %s\n", opts.JSON)
+	}
+	if r.Status == result.Graded && r.Score < r.MaxScore {
+		fmt.Fprintf(opts.Streams.Err, "Next: labctl grade %s --lab %s\n", opts.Path, opts.Lab)
+	}
+	return nil
+}
+
+// verdict turns a report into the exit code.
+func verdict(r result.Report) error {
+	switch {
+	case r.Status == result.Errored:
+		return fault.Environmentf("not graded, no marks given or taken: %s", r.Message).WithRemedy("labctl doctor")
+	case r.Score < r.MaxScore:
+		return &ui.ExitError{Code: 1}
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+// Package verify implements "labctl lab verify": it proves labs on a real cluster.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"labctl.dev/labctl/internal/cli/target"
+	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/ui"
+)
+
+// Options are the command's inputs.
+type Options struct {
+	Streams  ui.Streams
+	Target   target.Flags
+	IDs      []string // labs; none means all
+	Only     string   // one submission of each lab: "starter", "solution" or a check id
+	Repeat   int      // how often each submission is graded
+	Parallel int      // labs at the same time
+}
+
+// NewCmd returns the command; run replaces Run in tests.
+func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobra.Command {
+	opts := &Options{Streams: streams}
+	if run == nil {
+		run = Run
+	}
+	cmd := &cobra.Command{
+		Use:   "verify [ID…]",
+		Short: "Prove labs: solution full marks, starter less, each wrong submission fails exactly its check",
+		Long: `Verify grades, on a real cluster, every submission that a lab comes with:
+starter/ must score less than full, solution/ must score full, and each
+wrong/<check-id>/ must fail exactly that check (checks that depend on it are skipped).`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.IDs = args
+			return run(cmd.Context(), opts)
+		},
+	}
+	opts.Target.Add(cmd)
+	cmd.Flags().StringVar(&opts.Only, "only", "", "only this submission of each lab: starter, solution or a check id")
+	cmd.Flags().IntVar(&opts.Repeat, "repeat", 1, "grade each submission this often")
+	cmd.Flags().IntVar(&opts.Parallel, "parallel", 1, "labs at the same time")
+	return cmd
+}
+
+// Run verifies the labs.
+func Run(ctx context.Context, opts *Options) error {
+	kube.Silence()
+	if opts.Repeat < 1 || opts.Parallel < 1 {
+		return fault.Inputf("--repeat and --parallel must be at least 1")
+	}
+	labs, err := chosen(opts)
+	if err != nil {
+		return err
+	}
+	progress := ui.NewProgress(opts.Streams)
+	defer progress.Close()
+	t, err := opts.Target.Open(ctx, progress)
+	if err != nil {
+		return err
+	}
+	v := &verifier{opts: opts, target: t, progress: progress}
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(opts.Parallel)
+	for _, l := range labs {
+		group.Go(func() error { return v.lab(gctx, l) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	progress.Close()
+	return v.summary()
+}
+
+func chosen(opts *Options) ([]*lab.Lab, error) {
+	catalog, err := opts.Target.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	if len(opts.IDs) == 0 {
+		return catalog.Labs, nil
+	}
+	var labs []*lab.Lab
+	for _, id := range opts.IDs {
+		l, err := catalog.Lab(id)
+		if err != nil {
+			return nil, err
+		}
+		labs = append(labs, l)
+	}
+	return labs, nil
+}
+
+// expectation is one submission of a lab and what its report has to be.
+type expectation struct {
+	dir  string // "solution", "starter", "wrong/<check-id>"
+	want func(*lab.Lab, result.Report) error
+}
+
+func expectations(l *lab.Lab) ([]expectation, error) {
+	all := []expectation{{"starter", notFull}, {"solution", full}}
+	entries, err := fs.ReadDir(l.Files, "wrong")
+	if err != nil {
+		return nil, fmt.Errorf("list the wrong submissions of lab %s: %w", l.ID, err)
+	}
+	for _, e := range entries {
+		all = append(all, expectation{path.Join("wrong", e.Name()), only(e.Name())})
+	}
+	return all, nil
+}
+
+func full(_ *lab.Lab, r result.Report) error {
+	if r.Score == r.MaxScore {
+		return nil
+	}
+	return fmt.Errorf("scores %v of %v: %s", r.Score, r.MaxScore, verdicts(r))
+}
+
+func notFull(_ *lab.Lab, r result.Report) error {
+	if r.Score < r.MaxScore {
+		return nil
+	}
+	return fmt.Errorf("scores full marks: there is nothing left to do")
+}
+
+// only wants exactly the check to fail; those that depend on it are skipped.
+func only(id string) func(*lab.Lab, result.Report) error {
+	return func(l *lab.Lab, r result.Report) error {
+		for _, c := range r.Checks {
+			want := result.Passed
+			switch {
+			case c.ID == id:
+				want = result.Failed
+			case l.DependsOn(c.ID, id):
+				want = result.Skipped
+			}
+			if c.Status != want {
+				return fmt.Errorf("check %s is %s, not %s: %s", c.ID, c.Status, want, verdicts(r))
+			}
+		}
+		return nil
+	}
+}
+
+// verdicts lists the checks that did not pass.
+func verdicts(r result.Report) string {
+	var all []string
+	for _, c := range r.Checks {
+		if c.Status != result.Passed {
+			all = append(all, fmt.Sprintf("%s %s (%s)", c.ID, c.Status, ui.Clean(c.Message, 200)))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// verifier grades and compares.
+type verifier struct {
+	opts     *Options
+	target   *target.Target
+	progress *ui.Progress
+
+	mu     sync.Mutex
+	runs   int
+	faults []string
+}
+
+// lab grades all submissions of one lab, one after the other: they may claim the same
+// node port.
+func (v *verifier) lab(ctx context.Context, l *lab.Lab) error {
+	if err := v.target.Serves(ctx, l); err != nil {
+		return err
+	}
+	all, err := expectations(l)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if v.opts.Only != "" && path.Base(e.dir) != v.opts.Only {
+			continue
+		}
+		for range v.opts.Repeat {
+			if err := v.one(ctx, l, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// one grades a submission once; an error is of the environment.
+func (v *verifier) one(ctx context.Context, l *lab.Lab, e expectation) error {
+	name := fmt.Sprintf("%s %s", l.ID, e.dir)
+	end := v.progress.Begin(name)
+	err := v.grade(ctx, l, e)
+	end(err)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.runs++
+	if err != nil {
+		v.faults = append(v.faults, fmt.Sprintf("%s: %v", name, err))
+	}
+	return nil
+}
+
+func (v *verifier) grade(ctx context.Context, l *lab.Lab, e expectation) error {
+	sub, err := submission.ReadFS(l.Files, e.dir, submission.Limits{Namespace: l.ID})
+	if err != nil {
+		return err
+	}
+	quiet := func(string) func(error) { return func(error) {} }
+	g, err := v.target.Grading(l, sub.Unstructured(), quiet, nil)
+	if err != nil {
+		return err
+	}
+	r, err := g.Run(ctx)
+	if errClean := g.Clean(ctx); err == nil {
+		err = errClean
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Status != result.Graded:
+		return fmt.Errorf("not graded: %s", r.Message)
+	}
+	return e.want(l, r)
+}
+
+func (v *verifier) summary() error {
+	slices.Sort(v.faults)
+	for _, f := range v.faults {
+		fmt.Fprintf(v.opts.Streams.Out, "wrong\t%s\n", f)
+	}
+	fmt.Fprintf(v.opts.Streams.Out, "%d submissions graded, %d as expected\n", v.runs, v.runs-len(v.faults))
+	if len(v.faults) > 0 {
+		return &ui.ExitError{Code: 1}
+	}
+	return nil
+}

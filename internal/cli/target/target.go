@@ -1,0 +1,115 @@
+// Package target opens the cluster that a command works on, and prepares gradings there.
+package target
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"labctl.dev/labctl/grader"
+	"labctl.dev/labctl/internal/cluster"
+	"labctl.dev/labctl/internal/engine"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/loadbalancer"
+	"labctl.dev/labctl/internal/ui"
+	"labctl.dev/labctl/labs"
+)
+
+// GraderCommand is the hidden command that a grading runs in a process of its own.
+const GraderCommand = "grader-process"
+
+// Flags name a cluster and where labs come from.
+type Flags struct {
+	Name     string
+	Provider string
+	Labs     []string
+}
+
+// Add defines the flags on a command.
+func (f *Flags) Add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Name, "name", cluster.DefaultName, "the cluster's name")
+	cmd.Flags().StringVar(&f.Provider, "provider", "", "container engine: docker, podman or nerdctl (default: the one that answers)")
+	f.AddLabs(cmd)
+}
+
+// AddLabs defines only the flag for further labs.
+func (f *Flags) AddLabs(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.Labs, "labs", nil, "folders with further labs (also LABCTL_LABS)")
+}
+
+// Catalog reads the built-in labs and those of the flags and of LABCTL_LABS.
+func (f *Flags) Catalog() (*lab.Catalog, error) {
+	return lab.NewCatalog(labs.Files(), f.dirs(), grader.RunNames())
+}
+
+func (f *Flags) dirs() []string {
+	dirs := slices.Clone(f.Labs)
+	if env := os.Getenv("LABCTL_LABS"); env != "" {
+		dirs = append(dirs, filepath.SplitList(env)...)
+	}
+	return dirs
+}
+
+// Target is an open cluster of labctl's.
+type Target struct {
+	Engine  *engine.Engine
+	Cluster *cluster.Cluster
+	API     *kube.Client
+	labs    []string
+}
+
+// Open finds the cluster and connects to it. A cluster that labctl did not make is refused.
+func (f *Flags) Open(ctx context.Context, p *ui.Progress) (*Target, error) {
+	e, err := engine.Detect(ctx, f.Provider)
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := cluster.New(e, p)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := clusters.Find(ctx, f.Name)
+	if err != nil {
+		return nil, err
+	}
+	api, err := kube.Connect(cl.Kubeconfig, cl.Context)
+	if err != nil {
+		return nil, err
+	}
+	if err := api.Ping(ctx); err != nil {
+		return nil, err
+	}
+	return &Target{Engine: e, Cluster: cl, API: api, labs: f.dirs()}, nil
+}
+
+// Serves returns an error of the environment where the lab needs a load balancer and none
+// is served.
+func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
+	if !l.NeedsLoadBalancer() {
+		return nil
+	}
+	return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name)
+}
+
+// Grading prepares to grade the objects for the lab. Grader output goes to log; nil drops it.
+func (t *Target) Grading(l *lab.Lab, objects []*unstructured.Unstructured, begin func(string) func(error), log io.Writer) (*grader.Grading, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find labctl's own program: %w", err)
+	}
+	return &grader.Grading{
+		API: t.API, Lab: l, Labs: t.labs, Objects: objects, Begin: begin, Log: log,
+		Target: grader.Target{
+			Kubeconfig: t.Cluster.Kubeconfig, Context: t.Cluster.Context, Cluster: t.Cluster.Name, Provider: t.Engine.Provider(),
+		},
+		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, self, GraderCommand) },
+	}, nil
+}

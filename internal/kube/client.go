@@ -1,0 +1,130 @@
+// Package kube is labctl's only door to the Kubernetes API: apply, watch and wait, exec,
+// ephemeral containers. Nothing else imports client-go.
+//
+// Errors of the API are of kind Environment unless the API server blames what was sent to
+// it, in which case they are an ApplyError of kind Input.
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"labctl.dev/labctl/internal/fault"
+)
+
+const (
+	// manager is labctl's name in managedFields and in the API server's log.
+	manager = "labctl"
+
+	// Client-side throttling would serialise what a lab does at the same time; the API
+	// server of a local cluster protects itself (priority and fairness).
+	qps   = 200
+	burst = 400
+
+	// remedy is for an API server that does not answer.
+	remedy = "labctl status, then labctl repair"
+
+	// pingTimeout bounds one question whether the API server is there.
+	pingTimeout = 5 * time.Second
+)
+
+// Client talks to one cluster. It is safe for concurrent use.
+type Client struct {
+	config  *rest.Config
+	typed   kubernetes.Interface
+	dynamic dynamic.Interface
+	mapper  meta.RESTMapper
+	// ready asks the API server whether it is; a field because fake clients cannot be asked.
+	ready func(context.Context) error
+}
+
+// Connect reads the kubeconfig ("" means KUBECONFIG, then ~/.kube/config) and prepares a
+// client for its context ("" means the current one). It does not speak to the cluster: see Ping.
+func Connect(kubeconfig, kubecontext string) (*Client, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: kubecontext}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if err != nil {
+		return nil, fault.Environmentf("read context %q of the kubeconfig: %w", kubecontext, err).
+			WithRemedy("labctl up")
+	}
+	return newClient(config)
+}
+
+func newClient(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = qps, burst
+	config.UserAgent = manager
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+
+	// One transport, and so one HTTP/2 connection, carries all clients.
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fault.Environmentf("prepare the connection to %s: %w", config.Host, err)
+	}
+	// Protobuf is smaller on the wire and cheaper to decode; objects that come in as
+	// manifests and the dynamic client are JSON.
+	binary := rest.CopyConfig(config)
+	binary.ContentType = "application/vnd.kubernetes.protobuf"
+	binary.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	typed, err := kubernetes.NewForConfigAndClient(binary, httpClient)
+	if err != nil {
+		return nil, fault.Environmentf("prepare a client for %s: %w", config.Host, err)
+	}
+	untyped, err := dynamic.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fault.Environmentf("prepare a client for %s: %w", config.Host, err)
+	}
+	return &Client{
+		config:  config,
+		typed:   typed,
+		dynamic: untyped,
+		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(typed.Discovery())),
+		ready: func(ctx context.Context) error {
+			return typed.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).Do(ctx).Error()
+		},
+	}, nil
+}
+
+// Host returns the API server's address.
+func (c *Client) Host() string { return c.config.Host }
+
+// Ping asks the API server whether it is ready, for at most five seconds.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := c.ready(ctx); err != nil {
+		return fault.Environmentf("the API server at %s does not answer: %w", c.Host(), err).WithRemedy(remedy)
+	}
+	return nil
+}
+
+// IsNotFound tells whether err says that an object does not exist.
+func IsNotFound(err error) bool { return apierrors.IsNotFound(err) }
+
+// Silence keeps client-go's own log off the process's standard error: what matters in it
+// comes back as errors. Call it once, before the first Connect.
+func Silence() { klog.SetLogger(logr.Discard()) }
+
+// environment classifies an error of the API as ours, naming what was attempted.
+func environment(err error, format string, args ...any) error {
+	failed := fault.Environmentf("%s: %w", fmt.Sprintf(format, args...), err)
+	if net.IsConnectionRefused(err) || net.IsConnectionReset(err) {
+		return failed.WithRemedy(remedy)
+	}
+	return failed
+}

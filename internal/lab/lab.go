@@ -1,0 +1,171 @@
+// Package lab reads labs: lab.yaml's types, strict parsing and validation, and the files
+// around it. It imports nothing of labctl's but fault.
+package lab
+
+import (
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// APIVersion is what a lab.yaml must say it is.
+const APIVersion = "labctl.dev/lab/v1"
+
+// Lab is one folder under labs/: its lab.yaml, and the files beside it.
+type Lab struct {
+	APIVersion string  `json:"apiVersion"`
+	ID         string  `json:"id"`      // as in "labctl grade --lab ID"
+	Version    string  `json:"version"` // changes when marks could
+	Title      string  `json:"title"`
+	Summary    string  `json:"summary"`
+	Minutes    int     `json:"minutes"` // that a student needs
+	Ready      Seconds `json:"ready"`   // how long workloads get to become ready
+	Tiers      []Tier  `json:"tiers"`
+	Steps      []Step  `json:"steps"`
+	Checks     []Check `json:"checks"`
+
+	// Files is the lab's folder: README.md, starter/, solution/, wrong/<check-id>/.
+	Files fs.FS `json:"-"`
+	// Path is lab.yaml's path, for messages.
+	Path string `json:"-"`
+}
+
+// Seconds is a duration, written in YAML as "30s" or "2m".
+type Seconds time.Duration
+
+// Tier is a part of the application. A pod belongs to a tier when it runs the tier's
+// fixture image, whatever its name and labels: names can be copied, digests cannot.
+type Tier struct {
+	Name  string `json:"name"`  // frontend, backend, db
+	Image string `json:"image"` // labctl/frontend:v1
+	Port  int    `json:"port"`  // that its container listens on
+	// Protocol is "http" (the default) or "postgresql".
+	Protocol string `json:"protocol,omitempty"`
+}
+
+// Step is a part of the lab's instructions, and groups checks.
+type Step struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// Check is one thing that is graded. Exactly one of Reach, App, Internal and Run is set:
+// the first three are checks as data, Run names one written in Go.
+type Check struct {
+	ID        string   `json:"id"`
+	Title     string   `json:"title"`
+	Step      string   `json:"step"`
+	Points    float64  `json:"points"`
+	DependsOn []string `json:"dependsOn,omitempty"` // checks that must have passed, listed earlier
+	Timeout   Seconds  `json:"timeout,omitempty"`   // of this check after workloads are ready; 0 means 30s
+	Hints     []string `json:"hints"`               // from gentle to plain
+
+	Reach    *Reach    `json:"reach,omitempty"`
+	App      *App      `json:"app,omitempty"`
+	Internal *Internal `json:"internal,omitempty"`
+	Run      *Run      `json:"run,omitempty"`
+}
+
+// Via is the way by which a Service is reached.
+type Via string
+
+// The ways to a Service.
+const (
+	ViaName         Via = "name"         // cluster DNS: http://backend
+	ViaClusterIP    Via = "clusterIP"    // the virtual IP
+	ViaNodePort     Via = "nodePort"     // each node's address, from outside
+	ViaLoadBalancer Via = "loadBalancer" // the external address, from outside
+)
+
+// Reach sends identified requests to a Service and looks at who answers.
+type Reach struct {
+	Service string `json:"service"`
+	Tier    string `json:"tier"`           // whose pods must answer, and nobody else
+	From    string `json:"from,omitempty"` // the tier from whose pods is asked; "" means outside
+	Via     []Via  `json:"via"`            // every one of these ways must work
+	Port    int    `json:"port"`           // the Service's port
+	Type    string `json:"type,omitempty"` // ClusterIP, NodePort, LoadBalancer: required of the Service
+	// NodePort is the node port that the Service must have; 0 means any. Where it is set, it
+	// is what is dialled, whatever the Service's own port is: that is another check's matter.
+	NodePort int `json:"nodePort,omitempty"`
+	// Nodes: "any" node must answer (default), or "every". Only with nodePort.
+	Nodes string `json:"nodes,omitempty"`
+	// Pods is how many different pods must answer at least; every ready pod of the tier
+	// must be among those that do. 0 means that one answer is enough.
+	Pods int `json:"pods,omitempty"`
+	// Assigned asks only that the load balancer has an address and accepts connections there.
+	Assigned bool `json:"assigned,omitempty"`
+}
+
+// App asks the application in every pod of a tier, from inside that pod, over loopback:
+// it shows whether the pod's own configuration reaches the next tier.
+type App struct {
+	Tier     string `json:"tier"`
+	Path     string `json:"path"`     // "/readyz", "/api/whoami"
+	Answered string `json:"answered"` // the tier that must have answered behind it
+}
+
+// Internal tries every way into the tiers' pods from outside: node ports, load balancer
+// addresses, externalIPs and host ports. None may answer, while inside each does.
+type Internal struct {
+	Tiers []string `json:"tiers"`
+}
+
+// Run is a check written in Go, by its registered name, with its parameters.
+type Run struct {
+	Name string            `json:"name"`
+	With map[string]string `json:"with,omitempty"`
+}
+
+// Points returns the sum over all checks.
+func (l *Lab) Points() float64 {
+	sum := 0.0
+	for _, c := range l.Checks {
+		sum += c.Points
+	}
+	return sum
+}
+
+// Check returns the check with the id.
+func (l *Lab) Check(id string) (Check, bool) {
+	for _, c := range l.Checks {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// Tier returns the tier with the name.
+func (l *Lab) Tier(name string) (Tier, bool) {
+	for _, t := range l.Tiers {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Tier{}, false
+}
+
+// NeedsLoadBalancer tells whether any check goes through a load balancer.
+func (l *Lab) NeedsLoadBalancer() bool {
+	for _, c := range l.Checks {
+		if c.Reach != nil && slices.Contains(c.Reach.Via, ViaLoadBalancer) {
+			return true
+		}
+		if c.Run != nil && c.Run.With["via"] == string(ViaLoadBalancer) {
+			return true
+		}
+	}
+	return false
+}
+
+// DependsOn tells whether the check depends on the other one, directly or through others.
+func (l *Lab) DependsOn(check, other string) bool {
+	c, _ := l.Check(check)
+	for _, d := range c.DependsOn {
+		if d == other || l.DependsOn(d, other) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+// Package result defines labctl's report, from which every other format is derived.
+// It imports nothing of labctl's.
+package result
+
+import "time"
+
+// Schema names the version of the report's format.
+const Schema = "labctl.dev/result/v1"
+
+// Status says what became of a submission as a whole.
+type Status string
+
+// The three ends of a submission.
+const (
+	Graded   Status = "graded"   // every check has a verdict
+	Rejected Status = "rejected" // the submission was refused before it was applied
+	Errored  Status = "error"    // our fault: no marks were given or taken
+)
+
+// CheckStatus is the verdict on one check.
+type CheckStatus string
+
+// The four ends of a check.
+const (
+	Passed  CheckStatus = "passed"
+	Failed  CheckStatus = "failed"  // the student's
+	Error   CheckStatus = "error"   // ours: the check could not be carried out
+	Skipped CheckStatus = "skipped" // a check that it depends on did not pass
+)
+
+// Report is the result of grading one submission for one lab.
+type Report struct {
+	Schema     string    `json:"schema"`
+	Labctl     string    `json:"labctl"` // labctl's version
+	Lab        Lab       `json:"lab"`
+	Student    string    `json:"student"`
+	Submission string    `json:"submission,omitempty"` // digest, "sha256:…"
+	Started    time.Time `json:"started"`              // UTC
+	Finished   time.Time `json:"finished"`             // UTC
+	Status     Status    `json:"status"`
+	Score      float64   `json:"score"` // meaningful only where Status is Graded
+	MaxScore   float64   `json:"maxScore"`
+	Message    string    `json:"message,omitempty"` // why, where Status is not Graded
+	Findings   []Finding `json:"findings,omitempty"`
+	Checks     []Check   `json:"checks"`
+}
+
+// Lab identifies the lab that was graded.
+type Lab struct {
+	ID      string `json:"id"`
+	Title   string `json:"title"`
+	Version string `json:"version"`
+}
+
+// Finding is one reason for which a submission was refused.
+type Finding struct {
+	File     string `json:"file"`
+	Document int    `json:"document,omitempty"` // 1-based within the file
+	Field    string `json:"field,omitempty"`
+	Message  string `json:"message"`
+}
+
+// Check is the verdict on one check with the evidence that it rests on.
+type Check struct {
+	ID        string      `json:"id"`
+	Title     string      `json:"title"`
+	Step      string      `json:"step"`
+	Status    CheckStatus `json:"status"`
+	Points    float64     `json:"points"`
+	MaxPoints float64     `json:"maxPoints"`
+	Message   string      `json:"message,omitempty"` // one line: why this verdict
+	Hint      string      `json:"hint,omitempty"`    // one line: what to look at next
+	Seconds   float64     `json:"seconds"`
+	Evidence  []Evidence  `json:"evidence,omitempty"`
+}
+
+// Evidence is one thing that was tried, and what came of it. Equal attempts are folded
+// into one with a Count.
+type Evidence struct {
+	From     string  `json:"from"`               // "pod/frontend-7c9", "outside", "cluster" (the API)
+	To       string  `json:"to"`                 // "http://backend/whoami", "10.96.3.4:5432", "service/db"
+	Want     string  `json:"want,omitempty"`     // what would have passed
+	Got      string  `json:"got"`                // what came back, bounded in length
+	Class    string  `json:"class,omitempty"`    // TIMEOUT, REFUSED, DNS, RESET or OTHER, where there was no answer
+	Answered string  `json:"answered,omitempty"` // the pod that answered
+	Seconds  float64 `json:"seconds,omitempty"`
+	Count    int     `json:"count,omitempty"` // how often; 0 and 1 mean once
+	OK       bool    `json:"ok"`
+}
+
+// Tally sets Score and MaxScore from the checks, and Status to Errored where a check is:
+// such a report gives no marks and takes none.
+func (r *Report) Tally() {
+	r.Score, r.MaxScore = 0, 0
+	for _, c := range r.Checks {
+		r.Score += c.Points
+		r.MaxScore += c.MaxPoints
+		if c.Status == Error && r.Status == Graded {
+			r.Status = Errored
+			r.Message = "check " + c.ID + " could not be carried out: " + c.Message
+		}
+	}
+	if r.Status != Graded {
+		r.Score = 0
+	}
+}
+
+// Count returns how many checks have the status.
+func (r *Report) Count(s CheckStatus) int {
+	n := 0
+	for _, c := range r.Checks {
+		if c.Status == s {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,168 @@
+package submission
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// answersFile holds a student's answers to a lab's questions, and no objects.
+const answersFile = "answers.yaml"
+
+// decode returns the objects of all manifests, or those that the kustomization makes.
+func (r *reader) decode() []Object {
+	if name, ok := r.tree.kustomization(); ok {
+		return r.kustomize(name)
+	}
+	var objects []Object
+	for _, name := range r.tree.names() {
+		switch {
+		case name == answersFile:
+		case isKustomization(name):
+			r.refuse(r.tree.display(name), "is a kustomization below the top of the submission; put it at the top, or leave it out")
+		default:
+			objects = append(objects, r.file(name)...)
+		}
+	}
+	return objects
+}
+
+// file decodes the documents of one manifest.
+func (r *reader) file(name string) []Object {
+	var objects []Object
+	for i, doc := range split(r.tree.files[name]) {
+		at := result.Finding{File: r.tree.display(name), Document: i + 1}
+		data, err := yaml.YAMLToJSONStrict(doc)
+		if err != nil {
+			at.Message = notYAML(err)
+			r.findings = append(r.findings, at)
+			continue
+		}
+		if string(data) == "null" {
+			continue // comments only
+		}
+		objects = append(objects, r.object(at, data)...)
+	}
+	return objects
+}
+
+// object decodes one document, or refuses it. A List becomes its items.
+func (r *reader) object(at result.Finding, data []byte) []Object {
+	refuse := func(format string, args ...any) []Object {
+		at.Message = fmt.Sprintf(format, args...)
+		r.findings = append(r.findings, at)
+		return nil
+	}
+	var head struct {
+		APIVersion any               `json:"apiVersion"`
+		Kind       any               `json:"kind"`
+		Items      []json.RawMessage `json:"items"`
+	}
+	if len(data) == 0 || data[0] != '{' {
+		return refuse("is not a Kubernetes object: %.40s is no mapping with apiVersion and kind", data)
+	}
+	if err := json.Unmarshal(data, &head); err != nil && head.Kind == "List" {
+		return refuse("is a List whose items are no list")
+	}
+	version, _ := head.APIVersion.(string)
+	kind, _ := head.Kind.(string)
+	switch {
+	case version == "" && kind == "":
+		return refuse("is not a Kubernetes object: it has no apiVersion and no kind")
+	case version == "":
+		return refuse("is not a Kubernetes object: it has no apiVersion")
+	case kind == "":
+		return refuse("is not a Kubernetes object: it has no kind")
+	case version == "v1" && kind == "List":
+		return r.items(at, head.Items)
+	}
+	object := &unstructured.Unstructured{}
+	if err := object.UnmarshalJSON(data); err != nil {
+		return refuse("is not a Kubernetes object: %v", err)
+	}
+	return []Object{{File: at.File, Document: at.Document, Object: object}}
+}
+
+// items decodes a List's items. A List within a List is refused with them: nobody writes
+// one, and it could be nested without end.
+func (r *reader) items(at result.Finding, items []json.RawMessage) []Object {
+	var objects []Object
+	for i, item := range items {
+		at := at
+		at.Field = fmt.Sprintf("items[%d]", i)
+		found := r.object(at, bytes.TrimSpace(item))
+		objects = append(objects, found...)
+		if len(objects) > r.limits.Objects {
+			return objects
+		}
+	}
+	return objects
+}
+
+// split returns a file's YAML documents, without one that is only the comment before the
+// first separator. Each document keeps its place in the file by empty lines before it, so
+// that line numbers in messages are those of the file.
+func split(data []byte) [][]byte {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors begin with a byte order mark
+	var docs [][]byte
+	var doc bytes.Buffer
+	begun := false // by a separator, so that even an empty document counts
+	lines := 0
+	end := func() {
+		if begun || !blank(doc.Bytes()) {
+			docs = append(docs, bytes.Clone(doc.Bytes()))
+		}
+		doc.Reset()
+		doc.Write(bytes.Repeat([]byte{'\n'}, lines))
+	}
+	for line := range bytes.Lines(data) {
+		switch mark := bytes.TrimRight(line, " \t\r\n"); {
+		case bytes.Equal(mark, []byte("---")), bytes.HasPrefix(mark, []byte("--- ")):
+			end()
+			begun = true
+			doc.Write(line[len("---"):])
+		case bytes.Equal(mark, []byte("...")):
+			end()
+			begun = false
+			doc.WriteByte('\n')
+		default:
+			doc.Write(line)
+		}
+		lines++
+	}
+	end()
+	return docs
+}
+
+// blank tells whether a document holds nothing but comments and empty lines.
+func blank(doc []byte) bool {
+	for line := range bytes.Lines(doc) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// notYAML puts what the YAML parser says into one line.
+func notYAML(err error) string {
+	message := err.Error()
+	for _, prefix := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "yaml: ", "unmarshal errors:"} {
+		message = strings.TrimPrefix(message, prefix)
+	}
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	message = "is not YAML: " + strings.Join(lines, "; ")
+	if strings.Contains(message, "cannot start any token") {
+		message += " (a tab? YAML is indented with spaces)"
+	}
+	return message
+}

@@ -1,0 +1,218 @@
+// Package submission reads what a student hands in: a folder or an archive of Kubernetes
+// manifests. It finds the files, decodes them and holds them against the policy on what
+// a submission may contain. A submission can contain anything, so nothing here trusts it.
+package submission
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/result"
+)
+
+// Submission is what a student handed in, decoded and allowed.
+type Submission struct {
+	Student string   // the folder's or the archive's name
+	Digest  string   // "sha256:…" of names and contents: the same for a folder and its archive
+	Objects []Object // in the order in which they are to be applied
+}
+
+// Object is one Kubernetes object, without a namespace, and where it stands.
+type Object struct {
+	File     string // as in "app/db.yaml", or the kustomization that made it
+	Document int    // 1-based within File, or among what the kustomization made
+	Object   *unstructured.Unstructured
+}
+
+// Unstructured returns the objects alone, in their order.
+func (s *Submission) Unstructured() []*unstructured.Unstructured {
+	objects := make([]*unstructured.Unstructured, len(s.Objects))
+	for i, o := range s.Objects {
+		objects[i] = o.Object
+	}
+	return objects
+}
+
+// Limits bound what a submission may contain. A zero field means its default.
+type Limits struct {
+	Namespace string // that manifests may name; naming none is always allowed
+	Files     int    // in the folder or archive, hidden ones apart; default 500
+	Depth     int    // folders within folders; default 8
+	FileSize  int64  // of one manifest, in bytes; default 1 MiB
+	Size      int64  // of all that is read, in bytes; default 8 MiB
+	Unpacked  int64  // that an archive may unpack to, in bytes; default 256 MiB
+	Objects   int    // default 200
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Files = orDefault(l.Files, 500)
+	l.Depth = orDefault(l.Depth, 8)
+	l.FileSize = orDefault(l.FileSize, 1<<20)
+	l.Size = orDefault(l.Size, 8<<20)
+	l.Unpacked = orDefault(l.Unpacked, 256<<20)
+	l.Objects = orDefault(l.Objects, 200)
+	return l
+}
+
+func orDefault[T int | int64](value, otherwise T) T {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+// Error says why a submission was refused: every reason at once.
+type Error struct {
+	Path     string // of the submission
+	Findings []result.Finding
+}
+
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		lines[i] = line(f)
+	}
+	return fmt.Sprintf("submission %s is refused:\n%s", e.Path, strings.Join(lines, "\n"))
+}
+
+// line writes a finding as "file, document 2: field: message", without what is empty.
+func line(f result.Finding) string {
+	s := f.File
+	if f.Document > 0 {
+		s += fmt.Sprintf(", document %d", f.Document)
+	}
+	if f.Field != "" {
+		s += ": " + f.Field
+	}
+	return s + ": " + f.Message
+}
+
+// Read reads the folder, .zip, .tar.gz or .tgz at the path. A submission that may not be
+// applied is a fault.Input that wraps an *Error.
+func Read(name string, limits Limits) (*Submission, error) {
+	r := newReader(name, limits)
+	s, student := r.open(name)
+	if s == nil {
+		return nil, r.refusal()
+	}
+	defer func() { _ = s.Close() }() // only read from
+	r.gather(s)
+	return r.finish(student)
+}
+
+// ReadFS reads the submission in a folder of a lab, such as "solution". Unlike a
+// student's, its kustomization may build upon every other folder of the lab.
+func ReadFS(lab fs.FS, dir string, limits Limits) (*Submission, error) {
+	r := newReader(dir, limits)
+	sub, err := fs.Sub(lab, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of the lab: %w", dir, err)
+	}
+	if _, ok := kustomizationIn(sub); ok {
+		r.tree.root = dir
+		r.gather(folder{lab})
+	} else {
+		r.tree.shown = dir
+		r.gather(folder{sub})
+	}
+	return r.finish(path.Base(dir))
+}
+
+// reader carries one submission from its files to its objects, and gathers what is
+// wrong on the way.
+type reader struct {
+	path     string
+	limits   Limits
+	tree     tree
+	findings []result.Finding
+}
+
+func newReader(name string, limits Limits) *reader {
+	return &reader{path: name, limits: limits.withDefaults(), tree: tree{files: map[string][]byte{}}}
+}
+
+// refuse adds a finding about the submission as a whole, or about one file of it.
+func (r *reader) refuse(file, format string, args ...any) {
+	r.findings = append(r.findings, result.Finding{File: file, Message: fmt.Sprintf(format, args...)})
+}
+
+// refusal returns the findings by their places as an error, or nil where there are none.
+func (r *reader) refusal() error {
+	if len(r.findings) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.findings, func(a, b result.Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
+	})
+	return &fault.Error{Kind: fault.Input, Err: &Error{Path: r.path, Findings: r.findings}}
+}
+
+// open finds out what is at the path. Without a source it has refused the submission.
+func (r *reader) open(name string) (s source, student string) {
+	full, err := filepath.Abs(name)
+	if err != nil {
+		r.refuse(name, "cannot be found: %v", err)
+		return nil, ""
+	}
+	info, err := os.Stat(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.refuse(name, "does not exist")
+		return nil, ""
+	}
+	student = filepath.Base(full)
+	switch kind := archiveKind(student); {
+	case err != nil: // reported below
+	case info.IsDir():
+		s, err = openFolder(full)
+	case kind == "" || !info.Mode().IsRegular():
+		r.refuse(name, "is no submission: that is a folder, a .zip or a .tar.gz of manifests")
+		return nil, ""
+	case kind == ".zip":
+		s, err = openZip(full)
+		student = student[:len(student)-len(kind)]
+	default:
+		s, err = openTar(full, r.limits.Unpacked)
+		student = student[:len(student)-len(kind)]
+	}
+	if err != nil {
+		r.refuse(name, "cannot be read: %s", cause(err))
+		return nil, ""
+	}
+	return s, student
+}
+
+// archiveKind returns the suffix that says what archive a file is, or "".
+func archiveKind(name string) string {
+	for _, suffix := range []string{".zip", ".tar.gz", ".tgz"} {
+		if strings.HasSuffix(strings.ToLower(name), suffix) {
+			return suffix
+		}
+	}
+	return ""
+}
+
+// finish decodes what was gathered, and holds it against the policy.
+func (r *reader) finish(student string) (*Submission, error) {
+	if len(r.findings) > 0 {
+		return nil, r.refusal() // what is half read would only lead to findings that mislead
+	}
+	objects := r.decode()
+	objects = r.police(objects)
+	if len(objects) == 0 && len(r.findings) == 0 {
+		r.refuse(r.path, "has no Kubernetes object in it, in %d files named *.yaml, *.yml or *.json", len(r.tree.files))
+	}
+	if err := r.refusal(); err != nil {
+		return nil, err
+	}
+	return &Submission{Student: student, Digest: r.tree.digest(), Objects: objects}, nil
+}

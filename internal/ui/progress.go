@@ -1,0 +1,194 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Progress shows steps with their times: redrawn in place on a terminal, a line a step in
+// a pipe. Steps may overlap. It is safe for concurrent use.
+type Progress struct {
+	out      io.Writer
+	terminal bool
+	width    func() int
+
+	mu     sync.Mutex
+	active []*step
+	drawn  int // lines of the active block that are on the screen
+	frame  int
+	stop   chan struct{}
+	wait   sync.WaitGroup
+}
+
+type step struct {
+	name  string
+	start time.Time
+	late  *time.Timer
+}
+
+// announceAfter is when a step in a pipe is long enough to say that it has begun.
+const announceAfter = 5 * time.Second
+
+// NewProgress writes to the streams' Err. Close it before anything else is printed there.
+func NewProgress(s Streams) *Progress {
+	p := &Progress{out: s.Err, terminal: s.ErrTerminal, stop: make(chan struct{})}
+	p.width = func() int {
+		if f, ok := s.Err.(*os.File); ok {
+			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+				return w
+			}
+		}
+		return 80
+	}
+	if p.terminal {
+		p.wait.Add(1)
+		go p.spin()
+	}
+	return p
+}
+
+// Begin shows that the step has begun; the returned function shows how it ended. Calling
+// it again does nothing.
+func (p *Progress) Begin(name string) (end func(error)) {
+	s := &step{name: name, start: time.Now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active = append(p.active, s)
+	if p.terminal {
+		p.redraw("")
+	} else {
+		s.late = time.AfterFunc(announceAfter, func() { p.announce(s) })
+	}
+	var once sync.Once
+	return func(err error) { once.Do(func() { p.end(s, err) }) }
+}
+
+// Note prints one line that belongs to no step.
+func (p *Progress) Note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line("- " + text)
+}
+
+// Close ends the redrawing; steps still under way disappear from a terminal.
+func (p *Progress) Close() {
+	if !p.terminal {
+		return
+	}
+	p.mu.Lock()
+	select {
+	case <-p.stop:
+		p.mu.Unlock()
+		return
+	default:
+	}
+	close(p.stop)
+	p.active = nil
+	p.redraw("")
+	p.mu.Unlock()
+	p.wait.Wait()
+}
+
+func (p *Progress) announce(s *step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.active {
+		if a == s {
+			fmt.Fprintf(p.out, "...\t%s\n", s.name)
+		}
+	}
+}
+
+func (p *Progress) end(s *step, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, a := range p.active {
+		if a == s {
+			p.active = append(p.active[:i:i], p.active[i+1:]...)
+			break
+		}
+	}
+	if s.late != nil {
+		s.late.Stop()
+	}
+	p.line(p.ended(s, err))
+}
+
+func (p *Progress) ended(s *step, err error) string {
+	took := Duration(time.Since(s.start))
+	word, mark, style := "ok", "✓", Green
+	switch {
+	case errors.Is(err, context.Canceled):
+		word, mark, style = "stopped", "-", Yellow
+	case err != nil:
+		word, mark, style = "failed", "✗", Red
+	}
+	if !p.terminal {
+		return fmt.Sprintf("%s\t%s\t%s", word, took, s.name)
+	}
+	return fmt.Sprintf("%s %s %s", Paint(true, style, mark), s.name, Paint(true, Faint, took))
+}
+
+// line prints a permanent line above the active block; the lock is held.
+func (p *Progress) line(text string) {
+	if p.terminal {
+		p.redraw(text + "\n")
+		return
+	}
+	fmt.Fprintln(p.out, text)
+}
+
+// redraw replaces the active block, printing permanent text above it; the lock is held.
+func (p *Progress) redraw(above string) {
+	var b strings.Builder
+	if p.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", p.drawn)
+	}
+	b.WriteString("\r\x1b[J")
+	b.WriteString(above)
+	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+	for _, s := range p.active {
+		text := fmt.Sprintf("%c %s %s", frames[p.frame%len(frames)], s.name, Duration(time.Since(s.start)))
+		if r, w := []rune(text), p.width(); len(r) >= w {
+			text = string(r[:w-1])
+		}
+		b.WriteString(text + "\n")
+	}
+	p.drawn = len(p.active)
+	_, _ = io.WriteString(p.out, b.String())
+}
+
+func (p *Progress) spin() {
+	defer p.wait.Done()
+	tick := time.NewTicker(120 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+			p.mu.Lock()
+			p.frame++
+			if len(p.active) > 0 {
+				p.redraw("")
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+// Duration formats a time for people: "0.3s", "12.4s", "3m05s".
+func Duration(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}

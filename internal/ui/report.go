@@ -1,0 +1,130 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// textLimit bounds, in runes, one field of a report on a terminal.
+const textLimit = 400
+
+// WriteReport prints a report: marks and colours on a terminal, words and tabs in a pipe,
+// where nothing is cut off.
+func WriteReport(w io.Writer, terminal bool, r result.Report) error {
+	p := reportPrinter{terminal: terminal}
+	p.head(r)
+	for _, f := range r.Findings {
+		p.finding(f)
+	}
+	width := 0
+	for _, c := range r.Checks {
+		width = max(width, len(c.ID))
+	}
+	for _, c := range r.Checks {
+		p.check(c, width, r.Status)
+	}
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+type reportPrinter struct {
+	strings.Builder
+	terminal bool
+}
+
+func (p *reportPrinter) clean(text string) string {
+	if p.terminal {
+		return Clean(text, textLimit)
+	}
+	return Clean(text, 0)
+}
+
+func (p *reportPrinter) head(r result.Report) {
+	counts := fmt.Sprintf("%d of %d checks passed", r.Count(result.Passed), len(r.Checks))
+	points := fmt.Sprintf("%s/%s points", number(r.Score), number(r.MaxScore))
+	if r.Status != result.Graded {
+		counts, points = string(r.Status)+": not graded", p.clean(r.Message)
+	}
+	if !p.terminal {
+		fmt.Fprintf(p, "lab\t%s\t%s\t%s\n", r.Lab.ID, counts, points)
+		return
+	}
+	fmt.Fprintf(p, "%s  %s  %s\n", Paint(true, Bold, "Lab "+r.Lab.ID), counts, points)
+}
+
+func (p *reportPrinter) finding(f result.Finding) {
+	place := f.File
+	if f.Document > 0 {
+		place += fmt.Sprintf(", document %d", f.Document)
+	}
+	if f.Field != "" {
+		place += ", " + f.Field
+	}
+	p.detail("refused", p.clean(place)+": "+p.clean(f.Message))
+}
+
+func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
+	points := fmt.Sprintf("%s/%s", number(c.Points), number(c.MaxPoints))
+	if status != result.Graded {
+		points = "-"
+	}
+	if !p.terminal {
+		fmt.Fprintf(p, "%s\t%s\t%s\t%s\n", c.Status, c.ID, points, p.clean(c.Message))
+	} else {
+		mark, style := markOf(c.Status)
+		fmt.Fprintf(p, "%s %-*s  %7s\n", Paint(true, style, mark), width, c.ID, points)
+	}
+	if c.Status == result.Passed {
+		return
+	}
+	if p.terminal && c.Message != "" {
+		p.detail("why", p.clean(c.Message))
+	}
+	if e, ok := telling(c.Evidence); ok {
+		p.detail("tried", p.clean(e.From+" → "+e.To))
+		p.detail("got", p.clean(e.Got))
+	}
+	if c.Hint != "" {
+		p.detail("hint", p.clean(c.Hint))
+	}
+}
+
+func (p *reportPrinter) detail(name, text string) {
+	if p.terminal {
+		fmt.Fprintf(p, "  %-5s  %s\n", Paint(true, Faint, fmt.Sprintf("%-5s", name)), text)
+		return
+	}
+	fmt.Fprintf(p, "\t%s\t%s\n", name, text)
+}
+
+// telling picks the piece of evidence that shows best what went wrong: the first that is
+// not as it should be.
+func telling(evidence []result.Evidence) (result.Evidence, bool) {
+	for _, e := range evidence {
+		if !e.OK {
+			return e, true
+		}
+	}
+	return result.Evidence{}, false
+}
+
+func markOf(s result.CheckStatus) (string, Style) {
+	switch s {
+	case result.Passed:
+		return "✓", Green
+	case result.Failed:
+		return "✗", Red
+	case result.Error:
+		return "!", Yellow
+	default:
+		return "-", Faint
+	}
+}
+
+// number prints points without needless decimals.
+func number(f float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
+}
