@@ -1,0 +1,103 @@
+package grader
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/result"
+)
+
+// question is a probe with the words that evidence uses for it.
+type question struct {
+	probe probe.Probe
+	to    string
+	judge func(probe.Attempt) judged
+}
+
+// round sends the questions from one place, all at the same time.
+func (s *Session) round(ctx context.Context, from probe.Vantage, questions []question) ([]asked, error) {
+	plan := probe.Plan{}
+	for i, q := range questions {
+		q.probe.ID = fmt.Sprint(i)
+		if q.probe.Timeout == 0 {
+			q.probe.Timeout = s.Timeouts.Attempt
+		}
+		plan.Probes = append(plan.Probes, q.probe)
+	}
+	results, err := from.Run(ctx, plan)
+	if err != nil {
+		return nil, fmt.Errorf("probe from %s: %w", from.Name(), err)
+	}
+	if len(results.Results) != len(questions) {
+		return nil, fmt.Errorf("probe from %s: %d results for %d probes", from.Name(), len(results.Results), len(questions))
+	}
+	answers := make([]asked, len(questions))
+	for i, r := range results.Results {
+		a := asked{from: from.Name(), to: questions[i].to, attempts: r.Attempts}
+		for _, at := range r.Attempts {
+			a.judged = append(a.judged, questions[i].judge(at))
+		}
+		answers[i] = a
+	}
+	return answers, nil
+}
+
+// settle repeats a round until the verdict passes or is final, or patience ends; the last
+// verdict counts. A cluster needs a moment until rules and names have spread, so a first
+// failure proves nothing.
+func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context) (Verdict, error)) (Verdict, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		v, err := round(ctx)
+		if err != nil || v.Status != result.Failed || v.final || time.Now().After(deadline) {
+			return v, err
+		}
+		if err := pause(ctx, s.Timeouts.Pause); err != nil {
+			return v, nil // out of time: what was last seen is the verdict
+		}
+	}
+}
+
+// from returns the vantage point: a pod of the tier, or outside where tier is "".
+// The pod only has to run; whether it is ready is another check's matter.
+func (s *Session) from(ctx context.Context, tier string) (probe.Vantage, *Verdict, error) {
+	if tier == "" {
+		return s.Places.Outside, nil, nil
+	}
+	t, ok := s.Lab.Tier(tier)
+	if !ok {
+		return nil, nil, fmt.Errorf("the lab has no tier %q", tier)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.readyTimeout())
+	defer cancel()
+	var last census
+	var running *corev1.Pod
+	_, err := s.Watcher.Await(ctx, func(st *kube.State) (bool, string) {
+		last = s.census(st, t)
+		running = firstRunning(append(last.pods, last.troubled...), t.Image)
+		return running != nil || last.hopeless, last.why
+	})
+	switch {
+	case running != nil:
+		return s.Places.Pod(running.Name), nil, nil
+	case err != nil && !overdue(err):
+		return nil, nil, fmt.Errorf("wait for a pod of %s: %w", tier, err)
+	}
+	v := refuted(fmt.Sprintf("there is no %s pod to ask from: %s", tier, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
+	v.Hint = last.hint
+	return nil, &v, nil
+}
+
+func firstRunning(pods []corev1.Pod, image string) *corev1.Pod {
+	for i := range pods {
+		if pods[i].Status.Phase == corev1.PodRunning && runs(pods[i].Spec, image) {
+			return &pods[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package grader
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/result"
+)
+
+// Task is what a grader process is told on its standard input, as JSON. One process grades
+// one submission, because Ginkgo runs one suite a process.
+type Task struct {
+	Lab    string   `json:"lab"`
+	Labs   []string `json:"labs,omitempty"` // folders with further labs
+	Target Target   `json:"target"`
+	Report string   `json:"report"` // the file to write
+	// Verbose lets Ginkgo tell on standard output what it does.
+	Verbose bool `json:"verbose,omitempty"`
+}
+
+// ReadTask reads a task.
+func ReadTask(r io.Reader) (Task, error) {
+	var t Task
+	if err := json.NewDecoder(r).Decode(&t); err != nil {
+		return Task{}, fmt.Errorf("read the grader's task: %w", err)
+	}
+	return t, nil
+}
+
+// suiteT is what Ginkgo needs in place of a *testing.T in an ordinary program.
+type suiteT struct{ failed bool }
+
+func (t *suiteT) Fail() { t.failed = true }
+
+// RunSuite grades what is in the task's namespace and writes the report. An error means
+// that there is no report.
+func RunSuite(task Task, l *lab.Lab, connect Connect) error {
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	verdicts := Specs(l, connect)
+	var written error
+	ginkgo.ReportAfterSuite("write the report", func(suite ginkgo.Report) {
+		written = WriteReport(task.Report, Report(l, suite, verdicts()))
+	})
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	reporter.NoColor = true
+	reporter.Succinct = !task.Verbose
+	reporter.Verbose = task.Verbose
+	ginkgo.RunSpecs(&suiteT{}, "labctl "+l.ID, suite, reporter)
+	return written
+}
+
+// WriteReport writes the report beside its place and renames it, so that nobody ever reads
+// half of one.
+func WriteReport(name string, r result.Report) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".report-*.json")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
+	_, err = f.Write(append(data, '\n'))
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("write the report %s: %w", name, err)
+	}
+	return nil
+}
+
+// readReport reads what a grader process wrote.
+func readReport(name string) (result.Report, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return result.Report{}, fmt.Errorf("read the report: %w", err)
+	}
+	var r result.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return result.Report{}, fmt.Errorf("read the report: %w", err)
+	}
+	return r, nil
+}

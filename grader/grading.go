@@ -1,0 +1,283 @@
+package grader
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/result"
+)
+
+// Labels of the namespaces that submissions are graded in. The owner's host and process
+// let a later run tell what an ended one left behind.
+const (
+	PurposeLabel = "labctl.dev/purpose"
+	hostLabel    = "labctl.dev/owner-host"
+	pidLabel     = "labctl.dev/owner-pid"
+
+	PurposeGrade = "grade"
+	purposeKept  = "kept"
+)
+
+const (
+	// portPatience is how long a node port may stay with a namespace that is going away.
+	portPatience = 20 * time.Second
+	// cleanTimeout bounds tidying up; cleanTimeoutInterrupted after Ctrl-C.
+	cleanTimeout            = 30 * time.Second
+	cleanTimeoutInterrupted = 3 * time.Second
+)
+
+// API is what grading a submission needs of the cluster.
+type API interface {
+	CreateNamespace(ctx context.Context, name string, labels map[string]string) error
+	DeleteNamespace(ctx context.Context, name string, wait bool) error
+	Apply(ctx context.Context, namespace string, objs []*unstructured.Unstructured) error
+	DeleteServices(ctx context.Context, namespace string) error
+	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
+	Namespaces(ctx context.Context, selector string) ([]corev1.Namespace, error)
+}
+
+// Grading is one submission being graded in a namespace of its own.
+type Grading struct {
+	API     API
+	Lab     *lab.Lab
+	Labs    []string // folders with further labs, for the grader process
+	Objects []*unstructured.Unstructured
+	Target  Target // Namespace is chosen by Run
+	Keep    bool   // leave the namespace for somebody to look at
+	// Command starts a grader process, which reads its Task from standard input.
+	Command func(ctx context.Context) *exec.Cmd
+	// Log receives what the grader process tells; nil drops it.
+	Log io.Writer
+	// Begin shows progress.
+	Begin func(step string) (end func(error))
+}
+
+// Run applies the submission and grades it. The report is complete but for the student,
+// the submission's digest and labctl's version. An error is ours, or the API server's
+// refusal of an object, which is the submission's (fault.Input).
+func (g *Grading) Run(ctx context.Context) (result.Report, error) {
+	if err := g.sweep(ctx); err != nil {
+		return result.Report{}, err
+	}
+	if err := g.prepare(ctx); err != nil {
+		return result.Report{}, err
+	}
+	end := g.Begin("grade lab " + g.Lab.ID)
+	r, err := g.process(ctx)
+	end(err)
+	return r, err
+}
+
+// prepare creates the namespace and applies the submission's objects in it.
+func (g *Grading) prepare(ctx context.Context) error {
+	suffix := make([]byte, 4)
+	if _, err := rand.Read(suffix); err != nil {
+		return fmt.Errorf("choose a namespace: %w", err)
+	}
+	g.Target.Namespace = fmt.Sprintf("labctl-%s-%s", g.Lab.ID, hex.EncodeToString(suffix))
+	end := g.Begin("apply the submission in namespace " + g.Target.Namespace)
+	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels())
+	if err == nil {
+		err = g.apply(ctx)
+	}
+	end(err)
+	return err
+}
+
+func (g *Grading) labels() map[string]string {
+	purpose := PurposeGrade
+	if g.Keep {
+		purpose = purposeKept
+	}
+	return map[string]string{
+		PurposeLabel: purpose, hostLabel: hostname(), pidLabel: strconv.Itoa(os.Getpid()),
+		"labctl.dev/lab":                     g.Lab.ID,
+		"pod-security.kubernetes.io/enforce": "baseline",
+	}
+}
+
+// apply applies the objects. A node port that a namespace on its way out still holds is
+// waited for; one that anybody else holds is no fault of the submission.
+func (g *Grading) apply(ctx context.Context) error {
+	deadline := time.Now().Add(portPatience)
+	for {
+		err := g.API.Apply(ctx, g.Target.Namespace, g.Objects)
+		if !portTaken(err) {
+			return err
+		}
+		holder, errHolder := g.portHolder(ctx)
+		switch {
+		case errHolder != nil:
+			return errHolder
+		case holder == nil:
+			return err // two of the submission's own Services want the same
+		case holder.leaving && time.Now().Before(deadline):
+			if err := pause(ctx, DefaultTimeouts().Pause); err != nil {
+				return err
+			}
+		default:
+			return fault.Environmentf("node port %d is held by service/%s of namespace %s", holder.port, holder.service, holder.namespace).
+				WithRemedy("kubectl --context %s -n %s delete service %s", g.Target.Context, holder.namespace, holder.service)
+		}
+	}
+}
+
+func portTaken(err error) bool {
+	for _, e := range kube.ApplyErrors(err) {
+		if strings.Contains(e.Reason, "port is already allocated") {
+			return true
+		}
+	}
+	return false
+}
+
+// portHolder is a Service of another namespace that has a node port which is wanted here.
+type portHolder struct {
+	port               int32
+	namespace, service string
+	leaving            bool
+}
+
+func (g *Grading) portHolder(ctx context.Context) (*portHolder, error) {
+	holders, err := g.API.NodePorts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range g.Objects {
+		ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+		for _, p := range ports {
+			fields, _ := p.(map[string]any)
+			port, ok := number(fields["nodePort"])
+			svc, held := holders[port]
+			if !ok || !held || svc.Namespace == g.Target.Namespace {
+				continue
+			}
+			leaving, err := g.leaving(ctx, svc)
+			return &portHolder{port: port, namespace: svc.Namespace, service: svc.Name, leaving: leaving}, err
+		}
+	}
+	return nil, nil
+}
+
+// leaving tells whether the Service, or its namespace, is being deleted.
+func (g *Grading) leaving(ctx context.Context, svc corev1.Service) (bool, error) {
+	if svc.DeletionTimestamp != nil {
+		return true, nil
+	}
+	all, err := g.API.Namespaces(ctx, "")
+	if err != nil {
+		return false, err
+	}
+	for _, ns := range all {
+		if ns.Name == svc.Namespace {
+			return ns.DeletionTimestamp != nil, nil
+		}
+	}
+	return true, nil // gone in the meantime
+}
+
+func number(v any) (int32, bool) {
+	switch n := v.(type) {
+	case int64:
+		return int32(n), true
+	case float64:
+		return int32(n), true
+	}
+	return 0, false
+}
+
+// process runs a grader process on the namespace and reads its report.
+func (g *Grading) process(ctx context.Context) (result.Report, error) {
+	dir, err := os.MkdirTemp("", "labctl-grade-")
+	if err != nil {
+		return result.Report{}, fmt.Errorf("make room for the report: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // the system's temporary folder is swept anyway
+	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
+	stdin, err := json.Marshal(task)
+	if err != nil {
+		return result.Report{}, fmt.Errorf("encode the grader's task: %w", err)
+	}
+	cmd := g.Command(ctx)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), g.Log, &stderr
+	cmd.Cancel = func() error { return cmd.Process.Kill() } // it owns nothing: the namespace is ours
+	cmd.WaitDelay = time.Second
+	runErr := cmd.Run()
+	r, err := readReport(task.Report)
+	switch {
+	case ctx.Err() != nil:
+		return result.Report{}, ctx.Err()
+	case err == nil:
+		return r, nil
+	case runErr != nil:
+		return result.Report{}, fault.Environmentf("the grader process ended without a report: %w: %s", runErr, bounded(stderr.String()))
+	}
+	return result.Report{}, err
+}
+
+// Clean removes the namespace: its Services at once, the rest behind us. After an interrupt
+// there is only time to ask for it.
+func (g *Grading) Clean(ctx context.Context) error {
+	if g.Target.Namespace == "" || g.Keep {
+		return nil
+	}
+	limit := cleanTimeout
+	if ctx.Err() != nil {
+		limit = cleanTimeoutInterrupted
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	errDelete := g.API.DeleteNamespace(ctx, g.Target.Namespace, false)
+	return errors.Join(errDelete, g.API.DeleteServices(ctx, g.Target.Namespace))
+}
+
+// sweep removes namespaces that earlier runs on this host had no time to remove.
+func (g *Grading) sweep(ctx context.Context) error {
+	left, err := g.API.Namespaces(ctx, PurposeLabel+"="+PurposeGrade+","+hostLabel+"="+hostname())
+	if err != nil {
+		return err
+	}
+	for _, ns := range left {
+		pid, err := strconv.Atoi(ns.Labels[pidLabel])
+		if err == nil && ns.DeletionTimestamp == nil && !alive(pid) {
+			if err := g.API.DeleteNamespace(ctx, ns.Name, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hostname is this machine's name as a label's value.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "unknown"
+	}
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, name)
+	return strings.Trim(name[:min(len(name), 63)], "-")
+}

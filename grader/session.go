@@ -1,0 +1,251 @@
+package grader
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/lab"
+	"labctl.dev/labctl/internal/result"
+)
+
+// Watcher shows the namespace's objects as they are, and waits until they are as wanted.
+type Watcher interface {
+	State() *kube.State
+	Await(ctx context.Context, cond func(*kube.State) (done bool, why string)) (*kube.State, error)
+}
+
+// Cluster is what grading needs of the API beyond watching.
+type Cluster interface {
+	Env(ctx context.Context, namespace string, pod *corev1.Pod, container string) (map[string]string, error)
+	Logs(ctx context.Context, namespace, pod, container string, tail int64) (string, error)
+	DeletePod(ctx context.Context, namespace, name string) error
+}
+
+// Places are the vantage points from which probes are sent.
+type Places struct {
+	Pod     func(name string) probe.Vantage
+	Outside probe.Vantage
+	// Balanced tells whether load balancers are served at all: nil, or why not.
+	Balanced func(ctx context.Context) error
+}
+
+// Session is one lab being graded in one namespace.
+type Session struct {
+	Lab       *lab.Lab
+	Namespace string
+	Cluster   Cluster
+	Watcher   Watcher
+	Places    Places
+	// IsImage tells whether a pod status's imageID is that of the fixture image.
+	IsImage func(image, imageID string) bool
+	// Nonce is the value that this run chose; it comes back in every answer that counts.
+	Nonce    string
+	Timeouts Timeouts
+
+	tiers    map[string]*future[tierState]
+	verdicts map[string]*future[Verdict]
+}
+
+// future is a value that is computed once and awaited by many.
+type future[T any] struct {
+	done  chan struct{}
+	value T
+}
+
+func begin[T any](compute func() T) *future[T] {
+	f := &future[T]{done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		f.value = compute()
+	}()
+	return f
+}
+
+func (f *future[T]) wait(ctx context.Context) (T, error) {
+	select {
+	case <-f.done:
+		return f.value, nil
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
+
+// Start begins the checks with the ids and those that they depend on, all at the same
+// time as far as their dependencies allow. They end when ctx does.
+func (s *Session) Start(ctx context.Context, ids []string) {
+	s.tiers = map[string]*future[tierState]{}
+	for _, t := range s.Lab.Tiers {
+		s.tiers[t.Name] = begin(func() tierState { return s.awaitTier(ctx, t) })
+	}
+	// The maps are complete before anything reads them; closed lets the checks go.
+	closed := make(chan struct{})
+	var calm sync.WaitGroup // checks that do not disturb others
+	s.verdicts = map[string]*future[Verdict]{}
+	for _, id := range s.closure(ids) {
+		c, _ := s.Lab.Check(id)
+		if !disturbs(c) {
+			calm.Add(1)
+		}
+		s.verdicts[id] = begin(func() Verdict {
+			<-closed
+			if disturbs(c) {
+				calm.Wait()
+			} else {
+				defer calm.Done()
+			}
+			return s.check(ctx, c)
+		})
+	}
+	close(closed)
+}
+
+// Await returns the verdict on a check that was started.
+func (s *Session) Await(ctx context.Context, id string) Verdict {
+	f, ok := s.verdicts[id]
+	if !ok {
+		return ours(fmt.Errorf("check %s was not started", id))
+	}
+	v, err := f.wait(ctx)
+	if err != nil {
+		return ours(fmt.Errorf("wait for check %s: %w", id, err))
+	}
+	return v
+}
+
+// closure returns ids and all that they depend on, in the lab's order.
+func (s *Session) closure(ids []string) []string {
+	wanted := map[string]bool{}
+	checks := s.Lab.Checks
+	for i := len(checks) - 1; i >= 0; i-- { // dependencies are listed earlier
+		if slices.Contains(ids, checks[i].ID) || wanted[checks[i].ID] {
+			wanted[checks[i].ID] = true
+			for _, d := range checks[i].DependsOn {
+				wanted[d] = true
+			}
+		}
+	}
+	var all []string
+	for _, c := range checks {
+		if wanted[c.ID] {
+			all = append(all, c.ID)
+		}
+	}
+	return all
+}
+
+// check gives the verdict on one check: skipped where a dependency did not pass, tried
+// again where the fault is ours.
+func (s *Session) check(ctx context.Context, c lab.Check) Verdict {
+	for _, d := range c.DependsOn {
+		if v := s.Await(ctx, d); v.Status != result.Passed {
+			return skipped(d)
+		}
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.budget(c))
+	defer cancel()
+	v := s.attempt(ctx, c)
+	v.Seconds = time.Since(start).Seconds()
+	return v
+}
+
+func (s *Session) attempt(ctx context.Context, c lab.Check) Verdict {
+	run := runnerOf(c)
+	if run == nil {
+		return ours(fmt.Errorf("no check in Go is called %q", c.Run.Name))
+	}
+	for try := 1; ; try++ {
+		v, err := run(ctx, s, c)
+		if err == nil {
+			return v
+		}
+		if try == s.Timeouts.Retries || ctx.Err() != nil {
+			return ours(err)
+		}
+		if pause(ctx, s.Timeouts.Pause) != nil {
+			return ours(err)
+		}
+	}
+}
+
+// budget is what a check may take in all, waiting for its workloads included.
+func (s *Session) budget(c lab.Check) time.Duration {
+	check := time.Duration(c.Timeout)
+	if check == 0 {
+		check = s.Timeouts.Check
+	}
+	return s.readyTimeout() + check + s.Timeouts.Address + s.Timeouts.SettleBalancer
+}
+
+func (s *Session) readyTimeout() time.Duration {
+	if s.Lab.Ready > 0 {
+		return time.Duration(s.Lab.Ready)
+	}
+	return s.Timeouts.Ready
+}
+
+// pause waits between two rounds of a poll.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// runner carries out one kind of check. An error is ours, never the student's.
+type runner func(ctx context.Context, s *Session, c lab.Check) (Verdict, error)
+
+// runnerOf returns what carries out the check, or nil where its name is unknown.
+func runnerOf(c lab.Check) runner {
+	switch {
+	case c.Reach != nil:
+		return reach
+	case c.App != nil:
+		return app
+	case c.Internal != nil:
+		return internal
+	case c.Run != nil:
+		return named()[c.Run.Name].run
+	}
+	return nil
+}
+
+// namedCheck is a check written in Go that a lab.yaml refers to by name.
+type namedCheck struct {
+	run runner
+	// disturbs says that it changes what other checks look at, so that it has to wait.
+	disturbs bool
+}
+
+func named() map[string]namedCheck {
+	return map[string]namedCheck{
+		"round-trip":        {run: roundTrip},
+		"survives-pod-loss": {run: survivesPodLoss, disturbs: true},
+	}
+}
+
+// RunNames lists the names that a lab.yaml's run may use, sorted.
+func RunNames() []string {
+	var names []string
+	for name := range named() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func disturbs(c lab.Check) bool {
+	return c.Run != nil && named()[c.Run.Name].disturbs
+}

@@ -1,0 +1,45 @@
+package grader
+
+import "time"
+
+// Timeouts are all the bounds in time of grading, in one place.
+type Timeouts struct {
+	// Ready is how long workloads get where the lab does not say.
+	Ready time.Duration
+	// Check bounds one check after its workloads are ready, where the lab does not say.
+	Check time.Duration
+	// Attempt bounds one connection with its answer; well below Settle.
+	Attempt time.Duration
+	// Settle is how long an answer that should come may take to come, while endpoints,
+	// rules on the nodes and names spread through the cluster.
+	Settle time.Duration
+	// SettleBalancer is the same behind a load balancer, whose proxy may need a while
+	// after its address is known.
+	SettleBalancer time.Duration
+	// Address is how long a load balancer's address may take to be assigned.
+	Address time.Duration
+	// Pause lies between two rounds of the same question.
+	Pause time.Duration
+	// Replace is how long a lost pod's replacement may take to become ready.
+	Replace time.Duration
+	// Outage is the longest silence that the loss of one pod may cause.
+	Outage time.Duration
+	// Retries is how often a check is tried again after a fault of ours.
+	Retries int
+}
+
+// DefaultTimeouts suit a cluster of kind on a laptop.
+func DefaultTimeouts() Timeouts {
+	return Timeouts{
+		Ready:          90 * time.Second,
+		Check:          30 * time.Second,
+		Attempt:        2 * time.Second,
+		Settle:         8 * time.Second,
+		SettleBalancer: 30 * time.Second,
+		Address:        60 * time.Second,
+		Pause:          250 * time.Millisecond,
+		Replace:        30 * time.Second,
+		Outage:         2 * time.Second,
+		Retries:        3,
+	}
+}

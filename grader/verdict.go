@@ -1,0 +1,60 @@
+package grader
+
+import (
+	"fmt"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// Verdict is what became of one check.
+type Verdict struct {
+	Status   result.CheckStatus
+	Message  string // one line: why
+	Hint     string // one line: what to look at; "" leaves it to the lab's hints
+	Evidence []result.Evidence
+	Seconds  float64
+	// final says that waiting longer cannot change a failure.
+	final bool
+}
+
+func passed(message string, evidence []result.Evidence) Verdict {
+	return Verdict{Status: result.Passed, Message: message, Evidence: evidence}
+}
+
+// failed is a verdict that more time may still turn.
+func failed(message string, evidence ...result.Evidence) Verdict {
+	return Verdict{Status: result.Failed, Message: message, Evidence: evidence}
+}
+
+// refuted is a failure that no amount of waiting turns.
+func refuted(message string, evidence ...result.Evidence) Verdict {
+	v := failed(message, evidence...)
+	v.final = true
+	return v
+}
+
+func skipped(dependency string) Verdict {
+	return Verdict{Status: result.Skipped, Message: "depends on " + dependency + ", which did not pass"}
+}
+
+// ours is the verdict where the check could not be carried out; it costs nobody marks.
+func ours(err error) Verdict {
+	return Verdict{Status: result.Error, Message: err.Error()}
+}
+
+func (v Verdict) with(evidence []result.Evidence) Verdict {
+	v.Evidence = append(evidence, v.Evidence...)
+	return v
+}
+
+// observed is evidence that was read from the API server.
+func observed(object, want, got string) result.Evidence {
+	return result.Evidence{From: "cluster", To: object, Want: want, Got: got, OK: want == got}
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
