@@ -1,0 +1,117 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+const solution = "../labs/10-clusterip/solution"
+
+func goTool(t *testing.T, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("go %v: %v\n%s", args, err, out.String())
+	}
+}
+
+// The API server dies in the middle of grading: no marks are given or taken.
+func TestAPIServerDies(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	before := len(gradingNamespaces(t))
+	r := start(t, 3*time.Minute, "grade", solution, "--lab", "clusterip", "--json", file)
+	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	engine(t, "pause", "labctl-control-plane")
+	t.Cleanup(func() {
+		engine(t, "unpause", "labctl-control-plane")
+		until(t, 2*time.Minute, "the cluster is healthy again", func() bool { return run(t, time.Minute, "status").code == 0 })
+	})
+	o := r.wait(t).want(t, 3)
+	if !strings.Contains(o.stderr, "labctl: error: ") || !strings.Contains(o.stderr, "labctl: hint: ") {
+		t.Errorf("no reason or no remedy:\n%s", o.stderr)
+	}
+	got := report(t, file)
+	if got.Status != result.Errored || got.Score != 0 || got.Count(result.Failed) != 0 {
+		t.Errorf("status %s, score %v, %d failed; want error, no marks, none failed", got.Status, got.Score, got.Count(result.Failed))
+	}
+}
+
+// Ctrl-C while grading: 130 within five seconds, and the namespace goes away.
+func TestInterruptedGrading(t *testing.T) {
+	before := len(gradingNamespaces(t))
+	r := start(t, time.Minute, "grade", solution, "--lab", "clusterip")
+	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	asked := time.Now()
+	interrupt(t, r)
+	r.wait(t).want(t, 130)
+	if took := time.Since(asked); took > 5*time.Second {
+		t.Errorf("ended %s after Ctrl-C", took)
+	}
+	until(t, 10*time.Second, "the namespace is on its way out", func() bool { return len(gradingNamespaces(t)) <= before })
+}
+
+// A process that was killed leaves its namespace; the next grading removes it.
+func TestKilledGradingIsSwept(t *testing.T) {
+	before := len(gradingNamespaces(t))
+	r := start(t, time.Minute, "grade", solution, "--lab", "clusterip")
+	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.cmd.Wait() // killed, as asked
+	grade(t, 0, "clusterip", solution)
+	until(t, 10*time.Second, "the left namespace is on its way out", func() bool { return len(gradingNamespaces(t)) <= before })
+}
+
+// Two ups of one cluster at once: the second waits, nothing is half made.
+func TestTwoUps(t *testing.T) {
+	first := start(t, 5*time.Minute, "up")
+	second := start(t, 5*time.Minute, "up")
+	first.wait(t).want(t, 0)
+	second.wait(t).want(t, 0)
+	run(t, time.Minute, "status").want(t, 0)
+}
+
+// A LoadBalancer that nothing serves is the environment's fault, not the student's.
+func TestNoLoadBalancer(t *testing.T) {
+	run(t, 5*time.Minute, "up", "--load-balancer", "none").want(t, 0)
+	t.Cleanup(func() { run(t, 5*time.Minute, "up", "--load-balancer", "auto").want(t, 0) })
+	r, o := grade(t, 3, "loadbalancer", "../labs/30-loadbalancer/solution")
+	if r.Status != result.Errored || !strings.Contains(o.stderr, "labctl: hint: ") {
+		t.Errorf("status %s\n%s", r.Status, o.stderr)
+	}
+}
+
+// Two submissions that claim the same node port: the second is told who holds it.
+func TestNodePortIsTaken(t *testing.T) {
+	_, o := grade(t, 0, "nodeport", "../labs/20-nodeport/solution", "--keep")
+	_, kept, _ := strings.Cut(o.stderr, "kept namespace ")
+	namespace := strings.Fields(kept)[0]
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", namespace) })
+	r, o := grade(t, 3, "nodeport", "../labs/20-nodeport/solution")
+	if r.Status != result.Errored || !strings.Contains(o.stderr, namespace) {
+		t.Errorf("status %s\n%s", r.Status, o.stderr)
+	}
+}
+
+// An object that the API server refuses is the submission's: named, and nothing is graded.
+func TestRefusedObject(t *testing.T) {
+	dir := t.TempDir()
+	copySolution(t, "10-clusterip", dir)
+	file := filepath.Join(dir, "frontend.yaml")
+	replaceIn(t, file, "replicas: 2", "replica: 2")
+	r, o := grade(t, 2, "clusterip", dir)
+	if r.Status != result.Rejected || !strings.Contains(o.stderr, "Deployment/frontend") || !strings.Contains(o.stderr, "replica") {
+		t.Errorf("status %s\n%s", r.Status, o.stderr)
+	}
+}
