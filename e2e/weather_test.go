@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,12 +26,27 @@ func goTool(t *testing.T, args ...string) {
 	}
 }
 
+// startGrading starts to grade the solution and returns when its namespace is there. Its
+// name tells: a number would not, since the grading sweeps away what others left.
+func startGrading(t *testing.T, limit time.Duration, more ...string) (r *running, namespace string) {
+	t.Helper()
+	before := gradingNamespaces(t)
+	r = start(t, limit, append([]string{"grade", solution, "--lab", "clusterip"}, more...)...)
+	until(t, time.Minute, "the grading has its namespace", func() bool {
+		now := gradingNamespaces(t)
+		i := slices.IndexFunc(now, func(name string) bool { return !slices.Contains(before, name) })
+		if i >= 0 {
+			namespace = now[i]
+		}
+		return i >= 0
+	})
+	return r, namespace
+}
+
 // The API server dies in the middle of grading: no marks are given or taken.
 func TestAPIServerDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
-	before := len(gradingNamespaces(t))
-	r := start(t, 3*time.Minute, "grade", solution, "--lab", "clusterip", "--json", file)
-	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	r, _ := startGrading(t, 3*time.Minute, "--json", file)
 	engine(t, "pause", "labctl-control-plane")
 	t.Cleanup(func() {
 		engine(t, "unpause", "labctl-control-plane")
@@ -48,29 +64,25 @@ func TestAPIServerDies(t *testing.T) {
 
 // Ctrl-C while grading: 130 within five seconds, and the namespace goes away.
 func TestInterruptedGrading(t *testing.T) {
-	before := len(gradingNamespaces(t))
-	r := start(t, time.Minute, "grade", solution, "--lab", "clusterip")
-	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	r, namespace := startGrading(t, time.Minute)
 	asked := time.Now()
 	interrupt(t, r)
 	r.wait(t).want(t, 130)
 	if took := time.Since(asked); took > 5*time.Second {
 		t.Errorf("ended %s after Ctrl-C", took)
 	}
-	until(t, 10*time.Second, "the namespace is on its way out", func() bool { return len(gradingNamespaces(t)) <= before })
+	until(t, 10*time.Second, "the namespace is on its way out", func() bool { return !slices.Contains(gradingNamespaces(t), namespace) })
 }
 
 // A process that was killed leaves its namespace; the next grading removes it.
 func TestKilledGradingIsSwept(t *testing.T) {
-	before := len(gradingNamespaces(t))
-	r := start(t, time.Minute, "grade", solution, "--lab", "clusterip")
-	until(t, time.Minute, "the grading has its namespace", func() bool { return len(gradingNamespaces(t)) > before })
+	r, namespace := startGrading(t, time.Minute)
 	if err := r.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = r.cmd.Wait() // killed, as asked
 	grade(t, 0, "clusterip", solution)
-	until(t, 10*time.Second, "the left namespace is on its way out", func() bool { return len(gradingNamespaces(t)) <= before })
+	until(t, 10*time.Second, "the left namespace is on its way out", func() bool { return !slices.Contains(gradingNamespaces(t), namespace) })
 }
 
 // Two ups of one cluster at once: the second waits, nothing is half made.

@@ -18,13 +18,14 @@ type Lab struct {
 	Version    string  `json:"version"` // changes when marks could
 	Title      string  `json:"title"`
 	Summary    string  `json:"summary"`
-	Minutes    int     `json:"minutes"` // that a student needs
+	Category   string  `json:"category"` // core, concepts or troubleshooting: its part of the catalogue
+	Minutes    int     `json:"minutes"`  // that a student needs
 	Ready      Seconds `json:"ready"`   // how long workloads get to become ready
 	Tiers      []Tier  `json:"tiers"`
 	Steps      []Step  `json:"steps"`
 	Checks     []Check `json:"checks"`
 
-	// Files is the lab's folder: README.md, starter/, solution/, wrong/<check-id>/.
+	// Files is the lab's folder: README.md, EXPLANATION.md, starter/, solution/, wrong/<check-id>/.
 	Files fs.FS `json:"-"`
 	// Path is lab.yaml's path, for messages.
 	Path string `json:"-"`
@@ -49,8 +50,8 @@ type Step struct {
 	Title string `json:"title"`
 }
 
-// Check is one thing that is graded. Exactly one of Reach, App, Internal and Run is set:
-// the first three are checks as data, Run names one written in Go.
+// Check is one thing that is graded. Exactly one of Reach, App, Internal, Resolve, Question
+// and Run is set: Run names a check written in Go, the others are checks as data.
 type Check struct {
 	ID        string   `json:"id"`
 	Title     string   `json:"title"`
@@ -59,10 +60,14 @@ type Check struct {
 	DependsOn []string `json:"dependsOn,omitempty"` // checks that must have passed, listed earlier
 	Timeout   Seconds  `json:"timeout,omitempty"`   // of this check after workloads are ready; 0 means 30s
 	Hints     []string `json:"hints"`               // from gentle to plain
+	// Visibility "hidden" keeps the check from all that students see; "" shows it.
+	Visibility string `json:"visibility,omitempty"`
 
 	Reach    *Reach    `json:"reach,omitempty"`
 	App      *App      `json:"app,omitempty"`
 	Internal *Internal `json:"internal,omitempty"`
+	Resolve  *Resolve  `json:"resolve,omitempty"`
+	Question *Question `json:"question,omitempty"`
 	Run      *Run      `json:"run,omitempty"`
 }
 
@@ -95,6 +100,9 @@ type Reach struct {
 	Pods int `json:"pods,omitempty"`
 	// Assigned asks only that the load balancer has an address and accepts connections there.
 	Assigned bool `json:"assigned,omitempty"`
+	// Sticky asks that one client is answered by one and the same pod every time, though
+	// several are ready: session affinity.
+	Sticky bool `json:"sticky,omitempty"`
 }
 
 // App asks the application in every pod of a tier, from inside that pod, over loopback:
@@ -109,6 +117,39 @@ type App struct {
 // addresses, externalIPs and host ports. None may answer, while inside each does.
 type Internal struct {
 	Tiers []string `json:"tiers"`
+}
+
+// Resolve asks the cluster's DNS, from a pod, what the name of a Service stands for.
+type Resolve struct {
+	Service string `json:"service"`
+	From    string `json:"from"` // the tier from whose pods is asked
+	// To is what the name must stand for: "service" (its ClusterIP), "pods" (the addresses of
+	// exactly the ready pods of Tier: a headless Service) or "alias" (another Service, named by
+	// Target: an ExternalName).
+	To     string `json:"to"`
+	Tier   string `json:"tier,omitempty"`   // only with to: pods
+	Target string `json:"target,omitempty"` // only with to: alias
+}
+
+// Question is answered in the submission's answers.yaml, under the check's id. Exactly one of
+// Choose, Order and Predict is set.
+type Question struct {
+	Ask    string   `json:"ask"`
+	Choose []string `json:"choose,omitempty"` // what there is to choose from
+	Answer string   `json:"answer,omitempty"` // the right one of Choose
+	Order  []string `json:"order,omitempty"`  // in the right order; students see them shuffled
+	// Predict is something that the grader then really tries on the submission's own objects.
+	Predict *Predict `json:"predict,omitempty"`
+	Why     string   `json:"why"` // shown to who has answered rightly
+}
+
+// Predict is one request. Its answer is what comes of it: "answers", or the class of the
+// failure (TIMEOUT, REFUSED, DNS, RESET).
+type Predict struct {
+	Service string `json:"service"`
+	From    string `json:"from,omitempty"` // the tier from whose pods is asked; "" means outside
+	Via     Via    `json:"via"`
+	Port    int    `json:"port"` // the Service's port; with via nodePort the port of each node
 }
 
 // Run is a check written in Go, by its registered name, with its parameters.
@@ -145,6 +186,9 @@ func (l *Lab) Tier(name string) (Tier, bool) {
 	}
 	return Tier{}, false
 }
+
+// Hidden tells whether students must not see the check.
+func (c Check) Hidden() bool { return c.Visibility == "hidden" }
 
 // NeedsLoadBalancer tells whether any check goes through a load balancer.
 func (l *Lab) NeedsLoadBalancer() bool {
