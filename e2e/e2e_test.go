@@ -57,8 +57,15 @@ type running struct {
 
 func start(t *testing.T, limit time.Duration, args ...string) *running {
 	t.Helper()
+	return startWith(t, limit, nil, args...)
+}
+
+// startWith starts labctl with more variables in its environment.
+func startWith(t *testing.T, limit time.Duration, env []string, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	r := &running{cmd: exec.CommandContext(ctx, labctl(t), args...), began: time.Now(), cancel: cancel}
+	r.cmd.Env = append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	r.cmd.WaitDelay = time.Second
 	if err := r.cmd.Start(); err != nil {
