@@ -187,6 +187,23 @@ func TestDisturbingCheckWaits(t *testing.T) {
 	}
 }
 
+// A node that is late to fetch a Secret is no fault of the student's; one that is not there is.
+func TestLateNodeIsOurs(t *testing.T) {
+	for message, want := range map[string]result.CheckStatus{
+		"failed to sync secret cache: timed out waiting for the condition": result.Error,
+		`secret "db" not found`: result.Failed,
+	} {
+		w := newWorld()
+		p := &w.state.Pods[2]
+		unready(p)
+		p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: message}
+		w.slices()
+		if v := w.grade(t, spread())["spread"]; v.Status != want {
+			t.Errorf("%s: %s (%s), want %s", message, v.Status, v.Message, want)
+		}
+	}
+}
+
 func TestCrashLoopIsEvidence(t *testing.T) {
 	w := newWorld()
 	p := &w.state.Pods[2]

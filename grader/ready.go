@@ -50,6 +50,9 @@ func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
 	if err != nil && !overdue(err) {
 		return tierState{err: fmt.Errorf("wait for %s: %w", t.Name, err)}
 	}
+	if heldUpByNode(last.troubled) {
+		return tierState{err: fmt.Errorf("wait for %s: %s", t.Name, last.why)}
+	}
 	v := refuted(fmt.Sprintf("%s is not ready: %s", t.Name, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
 	v.Hint = last.hint
 	return tierState{trouble: &v}
@@ -162,7 +165,9 @@ func stuck(p corev1.Pod) (why string, final bool) {
 			continue
 		}
 		switch w.Reason {
-		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		case "CreateContainerConfigError":
+			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), !late(w)
+		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerError", "RunContainerError":
 			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), true
 		case "CrashLoopBackOff":
 			return fmt.Sprintf("container %s: CrashLoopBackOff after %s", cs.Name, plural(int(cs.RestartCount), "restart")), cs.RestartCount >= 2
@@ -179,6 +184,21 @@ func stuck(p corev1.Pod) (why string, final bool) {
 		}
 	}
 	return why, false
+}
+
+// late tells that a node had no time yet to fetch what a container needs. That passes, and
+// says nothing about the manifest.
+func late(w *corev1.ContainerStateWaiting) bool {
+	return w.Reason == "CreateContainerConfigError" && strings.Contains(w.Message, "timed out waiting for the condition")
+}
+
+// heldUpByNode tells whether a node's lateness is what keeps one of the pods.
+func heldUpByNode(pods []corev1.Pod) bool {
+	return slices.ContainsFunc(pods, func(p corev1.Pod) bool {
+		return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(cs corev1.ContainerStatus) bool {
+			return cs.State.Waiting != nil && late(cs.State.Waiting)
+		})
+	})
 }
 
 // diagnose collects what the cluster says of pods that did not become ready.

@@ -8,6 +8,8 @@ package kube
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -107,10 +109,24 @@ func (c *Client) Host() string { return c.config.Host }
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	if err := c.ready(ctx); err != nil {
-		return fault.Environmentf("the API server at %s does not answer: %w", c.Host(), err).WithRemedy(remedy)
+	err := c.ready(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if missing := unready(err.Error()); len(missing) > 0 {
+		return fault.Environmentf("the API server at %s is not ready: %s", c.Host(), strings.Join(missing, ", ")).WithRemedy(remedy)
+	}
+	return fault.Environmentf("the API server at %s does not answer: %w", c.Host(), err).WithRemedy(remedy)
+}
+
+// unready picks out of an answer of /readyz, which lists everything that it has looked at,
+// what is not ready: "[-]etcd-readiness failed: reason withheld" is etcd-readiness.
+func unready(answer string) []string {
+	var names []string
+	for _, found := range regexp.MustCompile(`\[-\]([\w./-]+) failed`).FindAllStringSubmatch(answer, -1) {
+		names = append(names, found[1])
+	}
+	return names
 }
 
 // IsNotFound tells whether err says that an object does not exist.
