@@ -19,7 +19,9 @@ import (
 	"labctl.dev/labctl/labs"
 )
 
-func runs() []string { return []string{"round-trip", "survives-pod-loss"} }
+func runs() []string {
+	return []string{"data-survives-restart", "rolling-update", "round-trip", "survives-pod-loss", "tiers-on-different-nodes"}
+}
 
 // folder puts a lab.yaml into a folder that has all that a lab needs beside it.
 func folder(data string) fstest.MapFS {
