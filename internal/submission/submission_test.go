@@ -48,7 +48,7 @@ func TestSubmissions(t *testing.T) {
 			writeZip(t, "alice.zip", archive.Files, "alice/")
 			writeTar(t, "alice.tar.gz", archive.Files, "./")
 
-			limits := submission.Limits{Namespace: "clusterip"}
+			limits := submission.Limits{Namespace: "clusterip", Images: []string{"labctl/backend:v1", "labctl/db:v1"}}
 			first, err := submission.Read("alice", limits)
 			golden(t, strings.TrimSuffix(name, ".txtar")+".golden", describe(t, first, err))
 			if valid := strings.HasPrefix(filepath.Base(name), "valid-"); valid != (err == nil) {
