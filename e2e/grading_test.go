@@ -59,8 +59,8 @@ func TestUnreadyWorkloads(t *testing.T) {
 	}{
 		{
 			"image that cannot be pulled", "backend.yaml",
-			func(s string) string { return strings.ReplaceAll(s, "labctl/backend:v1", "labctl.invalid/backend:v9") },
-			"backend-is-internal", []string{"labctl.invalid/backend:v9"}, "db-is-internal",
+			func(s string) string { return strings.ReplaceAll(s, "labctl/backend:v1", "labctl/backend:v9") },
+			"backend-is-internal", []string{"labctl/backend:v9"}, "db-is-internal",
 		},
 		{
 			"crash loop", "db.yaml",

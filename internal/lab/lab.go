@@ -167,6 +167,15 @@ func (l *Lab) Points() float64 {
 	return sum
 }
 
+// Images are those of its tiers: what a submission for the lab may run.
+func (l *Lab) Images() []string {
+	var images []string
+	for _, t := range l.Tiers {
+		images = append(images, t.Image)
+	}
+	return images
+}
+
 // Check returns the check with the id.
 func (l *Lab) Check(id string) (Check, bool) {
 	for _, c := range l.Checks {

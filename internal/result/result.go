@@ -57,6 +57,7 @@ type Finding struct {
 	File     string `json:"file"`
 	Document int    `json:"document,omitempty"` // 1-based within the file
 	Field    string `json:"field,omitempty"`
+	Rule     string `json:"rule,omitempty"` // of the policy, as in "no-host"
 	Message  string `json:"message"`
 }
 

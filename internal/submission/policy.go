@@ -23,7 +23,7 @@ func (r *reader) police(objects []Object) []Object {
 	for _, o := range objects {
 		refuse := func(field, format string, args ...any) {
 			r.findings = append(r.findings, result.Finding{
-				File: o.File, Document: o.Document, Field: field, Message: fmt.Sprintf(format, args...),
+				File: o.File, Document: o.Document, Field: field, Rule: "allowed-kinds-and-names", Message: fmt.Sprintf(format, args...),
 			})
 		}
 		if why := refusedKind(o.Object.GroupVersionKind()); why != "" {
@@ -54,6 +54,10 @@ func (r *reader) police(objects []Object) []Object {
 			continue
 		}
 		first[key] = o
+		if found := breaches(o, r.limits); len(found) > 0 {
+			r.findings = append(r.findings, found...)
+			continue
+		}
 		allowed = append(allowed, o)
 	}
 	slices.SortStableFunc(allowed, func(a, b Object) int { return rank(a) - rank(b) })

@@ -47,13 +47,14 @@ func (s *Submission) Unstructured() []*unstructured.Unstructured {
 
 // Limits bound what a submission may contain. A zero field means its default.
 type Limits struct {
-	Namespace string // that manifests may name; naming none is always allowed
-	Files     int    // in the folder or archive, hidden ones apart; default 500
-	Depth     int    // folders within folders; default 8
-	FileSize  int64  // of one manifest, in bytes; default 1 MiB
-	Size      int64  // of all that is read, in bytes; default 8 MiB
-	Unpacked  int64  // that an archive may unpack to, in bytes; default 256 MiB
-	Objects   int    // default 200
+	Namespace string   // that manifests may name; naming none is always allowed
+	Images    []string // whose repositories containers may use, with any tag; none allows all
+	Files     int      // in the folder or archive, hidden ones apart; default 500
+	Depth     int      // folders within folders; default 8
+	FileSize  int64    // of one manifest, in bytes; default 1 MiB
+	Size      int64    // of all that is read, in bytes; default 8 MiB
+	Unpacked  int64    // that an archive may unpack to, in bytes; default 256 MiB
+	Objects   int      // default 200
 
 	Questions      []string // ids that answers.yaml may answer; none allows any
 	AnswersSuffice bool     // a submission without objects is one, too, if it has answers

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/submission"
 	"labctl.dev/labctl/labs"
 )
@@ -50,7 +51,7 @@ func TestSubmissions(t *testing.T) {
 			writeZip(t, "alice.zip", archive.Files, "alice/")
 			writeTar(t, "alice.tar.gz", archive.Files, "./")
 
-			limits := submission.Limits{Namespace: "clusterip"}
+			limits := submission.Limits{Namespace: "clusterip", Images: []string{"labctl/backend:v1", "labctl/db:v1"}}
 			first, err := submission.Read("alice", limits)
 			golden(t, strings.TrimSuffix(name, ".txtar")+".golden", describe(t, first, err))
 			if valid := strings.HasPrefix(filepath.Base(name), "valid-"); valid != (err == nil) {
@@ -141,11 +142,21 @@ func TestLabs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		solution, err := submission.ReadFS(files, "solution", submission.Limits{})
+		l, err := lab.Load(files, folder, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := submission.ReadFS(files, dir, submission.Limits{})
+		limits := submission.Limits{Namespace: l.ID, Images: l.Images(), Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice()}
+		for _, own := range []string{lab.StarterDir, lab.SolutionDir} {
+			if _, err := submission.ReadFS(files, own, limits); err != nil {
+				t.Errorf("%s/%s: %v", folder, own, err)
+			}
+		}
+		solution, err := submission.ReadFS(files, lab.SolutionDir, limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := submission.ReadFS(files, dir, limits)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

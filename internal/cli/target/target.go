@@ -101,7 +101,7 @@ func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
 
 // Limits are what a submission for the lab may contain.
 func Limits(l *lab.Lab) submission.Limits {
-	return submission.Limits{Namespace: l.ID, Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice()}
+	return submission.Limits{Namespace: l.ID, Images: l.Images(), Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice()}
 }
 
 // Grading prepares to grade the submission for the lab. Grader output goes to log; nil drops it.
