@@ -5,8 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // comments are the texts on types, by name, and on fields, by "Type.Field".
@@ -35,30 +33,23 @@ func readComments(source string) (comments, error) {
 
 func (c *comments) read(group *ast.GenDecl, t *ast.TypeSpec) {
 	name := t.Name.Name
-	c.types[name] = sentence(group.Doc, t.Doc)
+	c.types[name] = line(group.Doc, t.Doc)
 	fields, ok := t.Type.(*ast.StructType)
 	if !ok {
 		return
 	}
 	for _, f := range fields.Fields.List {
 		for _, n := range f.Names {
-			c.fields[name+"."+n.Name] = sentence(f.Doc, f.Comment)
+			c.fields[name+"."+n.Name] = line(f.Doc, f.Comment)
 		}
 	}
 }
 
-// sentence joins comments to one line that begins with a capital letter.
-func sentence(groups ...*ast.CommentGroup) string {
-	var parts []string
+// line joins comments to one line.
+func line(groups ...*ast.CommentGroup) string {
+	var words []string
 	for _, g := range groups {
-		if text := strings.Join(strings.Fields(g.Text()), " "); text != "" {
-			parts = append(parts, text)
-		}
+		words = append(words, strings.Fields(g.Text())...)
 	}
-	text := strings.Join(parts, " ")
-	first, size := utf8.DecodeRuneInString(text)
-	if size == 0 {
-		return ""
-	}
-	return string(unicode.ToUpper(first)) + text[size:]
+	return strings.Join(words, " ")
 }
