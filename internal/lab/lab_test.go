@@ -202,6 +202,12 @@ func TestCatalogWithOwnLabs(t *testing.T) {
 	if l, err := c.Lab("clusterip"); err != nil || l.Title != "The smallest lab" || l != c.Labs[0] {
 		t.Errorf("a lab in the place of a built-in one: %v, %v", l, err)
 	}
+	// A folder of labs that only replaces built-in ones is no empty folder.
+	around := t.TempDir()
+	write(filepath.Join(around, "mine"), strings.Replace(string(data), "id: tiny", "id: clusterip", 1))
+	if c, err := lab.NewCatalog(labs.Files(), []string{around}, runs()); err != nil || c.Labs[0].Title != "The smallest lab" {
+		t.Errorf("a folder with a lab in the place of a built-in one: %v", err)
+	}
 	for name, dirs := range map[string][]string{
 		"is the id of":    {own, own},
 		"sum to 10":       {broken},
