@@ -3,6 +3,7 @@ package lab_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,7 +32,11 @@ func folder(data string) fstest.MapFS {
 		"solution/app.yaml":    manifest,
 		"solution/another.yml": manifest,
 	}
-	checks := data[strings.LastIndex(data, "\nchecks:")+1:]
+	before, checks, _ := strings.Cut(data, "\nchecks:")
+	_, steps, _ := strings.Cut(before, "\nsteps:")
+	for i, m := range regexp.MustCompile(`\btitle: ([^,}\n]+)`).FindAllStringSubmatch(steps, -1) {
+		files["README.md"].Data = fmt.Appendf(files["README.md"].Data, "\n## Step %d: %s\n", i+1, m[1])
+	}
 	for _, m := range regexp.MustCompile(`\bid: ([\w-]+)`).FindAllStringSubmatch(checks, -1) {
 		files["wrong/"+m[1]+"/app.json"] = manifest
 	}

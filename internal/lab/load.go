@@ -74,6 +74,8 @@ func (p *problems) folder(l *Lab) {
 		p.inFile(ReadMeName, "is missing; it holds the lab's instructions")
 	} else if strings.TrimSpace(string(text)) == "" {
 		p.inFile(ReadMeName, "is empty; it holds the lab's instructions")
+	} else {
+		p.instructions(l, string(text))
 	}
 	p.manifests(l.Files, StarterDir, "what the student begins with")
 	p.manifests(l.Files, SolutionDir, "what scores full marks")
