@@ -45,6 +45,7 @@ type Check struct {
 	Changed     time.Time          `json:"changed,omitzero"`      // when the status became what it is
 	Hints       int                `json:"hints,omitempty"`       // how many of the lab's hints were shown
 	Regressions int                `json:"regressions,omitempty"` // how often it failed after it had passed
+	Told        string             `json:"told,omitempty"`        // the hint from an observed failure that was shown last
 }
 
 // Regressed tells whether the check failed the last time, though it had passed before.
