@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// ExplanationName is the file that is shown once the lab is solved.
-const ExplanationName = "EXPLANATION.md"
-
 // Instructions are a lab's README.md, cut at the headings of its steps. Put together again,
 // in order, the texts are the README.md.
 type Instructions struct {
