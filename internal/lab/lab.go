@@ -196,6 +196,9 @@ func (l *Lab) NeedsLoadBalancer() bool {
 		if c.Reach != nil && slices.Contains(c.Reach.Via, ViaLoadBalancer) {
 			return true
 		}
+		if q := c.Question; q != nil && q.Predict != nil && q.Predict.Via == ViaLoadBalancer {
+			return true
+		}
 		if c.Run != nil && c.Run.With["via"] == string(ViaLoadBalancer) {
 			return true
 		}
