@@ -13,17 +13,17 @@ const APIVersion = "labctl.dev/lab/v1"
 
 // Lab is one folder under labs/: its lab.yaml, and the files beside it.
 type Lab struct {
-	APIVersion string  `json:"apiVersion"` // labctl.dev/lab/v1
-	ID         string  `json:"id"`         // as in "labctl grade --lab ID"
-	Version    string  `json:"version"`    // changes when marks could
-	Title      string  `json:"title"`      // as in the list of labs
-	Summary    string  `json:"summary"`    // one sentence on what the student achieves
-	Category   string  `json:"category"`   // core, concepts or troubleshooting: its part of the catalogue
-	Minutes    int     `json:"minutes"`    // that a student needs
-	Ready      Seconds `json:"ready"`      // how long workloads get to become ready
-	Tiers      []Tier  `json:"tiers"`      // the parts of the application
-	Steps      []Step  `json:"steps"`      // the parts of README.md, in its order
-	Checks     []Check `json:"checks"`     // what is graded, in this order; points sum to 100
+	APIVersion string  `json:"apiVersion"`      // labctl.dev/lab/v1
+	ID         string  `json:"id"`              // as in "labctl grade --lab ID"
+	Version    string  `json:"version"`         // changes when marks could
+	Title      string  `json:"title"`           // as in the list of labs
+	Summary    string  `json:"summary"`         // one sentence on what the student achieves
+	Category   string  `json:"category"`        // core, concepts or troubleshooting: its part of the catalogue
+	Minutes    int     `json:"minutes"`         // that a student needs
+	Ready      Seconds `json:"ready"`           // how long workloads get to become ready
+	Tiers      []Tier  `json:"tiers,omitempty"` // the parts of the application; none where questions are all there is
+	Steps      []Step  `json:"steps"`           // the parts of README.md, in its order
+	Checks     []Check `json:"checks"`          // what is graded, in this order; points sum to 100
 
 	// Files is the lab's folder: README.md, EXPLANATION.md, starter/, solution/, wrong/<check-id>/.
 	Files fs.FS `json:"-"`

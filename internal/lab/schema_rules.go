@@ -61,9 +61,10 @@ func rules(runs []string) map[string]schemaRule {
 		"Resolve":         resolveNeeds,
 		"Resolve.service": service,
 		"Resolve.to":      oneOfTexts("service", "pods", "alias"),
-		"Question":        exactlyOne("choose", "order", "predict"),
-		"Question.choose": items(2, nil),
-		"Question.order":  items(3, nil),
+		"Question":        questionNeeds,
+		"Question.choose": items(minOptions, scalar),
+		"Question.order":  items(minOrder, scalar),
+		"Question.answer": scalar, // yes and no are YAML's booleans
 		"Predict.service": service,
 		"Predict.port":    port,
 
@@ -113,6 +114,12 @@ func exactlyOne(fields ...string) schemaRule {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{f}})
 		}
 	}
+}
+
+// questionNeeds takes one way to answer, and what is right of a choice.
+func questionNeeds(s *jsonschema.Schema) {
+	exactlyOne("choose", "order", "predict")(s)
+	s.DependencyStrings = map[string][]string{"choose": {"answer"}, "answer": {"choose"}}
 }
 
 // resolveNeeds ties the fields of a DNS check to what the name must stand for.

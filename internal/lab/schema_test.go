@@ -62,7 +62,7 @@ func TestSchemaAcceptsEveryValidLab(t *testing.T) {
 // lab shows is left to loading. The list of those is complete, so that it does not grow unseen.
 func TestSchemaRefusesInvalidLabs(t *testing.T) {
 	s := schema(t)
-	onlyLoading := []string{"invalid-points-sum.yaml"}
+	onlyLoading := []string{"invalid-no-tiers.yaml", "invalid-points-sum.yaml", "invalid-two-documents.yaml"}
 	paths, err := filepath.Glob("testdata/invalid-*.yaml")
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("find test data: %v, %v", paths, err)
@@ -88,6 +88,7 @@ func TestSchemaRefusesEachMistake(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ old, new string }{
+		"unknown category":  {"category: ", "category: un"},
 		"another version":   {"labctl.dev/lab/v1", "labctl.dev/lab/v2"},
 		"upper-case id":     {"id: every-field", "id: Every"},
 		"unknown field":     {"minutes: 90", "minutes: 90\ncolour: green"},
@@ -105,6 +106,14 @@ func TestSchemaRefusesEachMistake(t *testing.T) {
 		"two bodies":        {"internal: {tiers: [store]}", "internal: {tiers: [store]}\n    run: {name: round-trip}"},
 		"no body":           {"internal: {tiers: [store]}", ""},
 		"unknown check":     {"name: round-trip", "name: round-tripp"},
+		"choice, no answer": {"      answer: NodePort\n", ""},
+		"answer, no choice": {"order: [client, node, pod]", "order: [client, node, pod], answer: pod"},
+		"short order":       {"order: [client, node, pod]", "order: [client, node]"},
+		"two questions":     {"order: [client, node, pod]", "order: [client, node, pod], choose: [a, b], answer: a"},
+		"half visible":      {"visibility: hidden", "visibility: half"},
+		"name of no pods":   {"to: pods, tier: store", "to: pods"},
+		"alias of nothing":  {"to: alias, target: store", "to: alias"},
+		"pods of a service": {"to: service}", "to: service, tier: store}"},
 		"relative path":     {"path: /readyz", "path: readyz"},
 	} {
 		t.Run(name, func(t *testing.T) {
