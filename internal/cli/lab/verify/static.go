@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"labctl.dev/labctl/internal/fault"
@@ -56,7 +57,11 @@ func static(opts *Options) error {
 // submissionProblems reads every submission that comes with the lab.
 func submissionProblems(l *lab.Lab, all []expectation) ([]lab.Problem, error) {
 	var found []lab.Problem
+	solutionBroken := false
 	for _, e := range all {
+		if solutionBroken && buildsUpon(l, e.dir) {
+			continue // it would only repeat what is wrong with the solution
+		}
 		limits := submission.Limits{Namespace: l.ID, Questions: l.Questions(), AnswersSuffice: true}
 		_, err := submission.ReadFS(l.Files, e.dir, limits)
 		var refused *submission.Error
@@ -66,6 +71,7 @@ func submissionProblems(l *lab.Lab, all []expectation) ([]lab.Problem, error) {
 			}
 			continue
 		}
+		solutionBroken = solutionBroken || e.dir == lab.SolutionDir
 		for _, f := range refused.Findings {
 			p := lab.Problem{File: path.Join(path.Dir(l.Path), f.File), Field: f.Field, Message: f.Message}
 			if f.Document > 0 {
@@ -75,6 +81,12 @@ func submissionProblems(l *lab.Lab, all []expectation) ([]lab.Problem, error) {
 		}
 	}
 	return found, nil
+}
+
+// buildsUpon tells whether a submission is a kustomization, which takes the solution's files.
+func buildsUpon(l *lab.Lab, dir string) bool {
+	_, err := fs.Stat(l.Files, path.Join(dir, "kustomization.yaml"))
+	return err == nil
 }
 
 func sound(streams ui.Streams, l *lab.Lab, submissions int) {
