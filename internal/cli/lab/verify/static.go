@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 
+	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/submission"
@@ -33,12 +34,15 @@ func static(opts *Options) error {
 		if err != nil {
 			return err
 		}
-		found, err := submissionProblems(l, all)
+		found, notes, err := submissionProblems(l, all)
 		if err != nil {
 			return err
 		}
 		for _, p := range found {
 			fmt.Fprintln(opts.Streams.Out, p)
+		}
+		for _, n := range notes {
+			fmt.Fprintf(opts.Streams.Out, "note\t%s\n", n)
 		}
 		total += len(found)
 		count += len(all)
@@ -54,20 +58,21 @@ func static(opts *Options) error {
 	return nil
 }
 
-// submissionProblems reads every submission that comes with the lab.
-func submissionProblems(l *lab.Lab, all []expectation) ([]lab.Problem, error) {
-	var found []lab.Problem
+// submissionProblems reads every submission that comes with the lab. One that may be refused,
+// since that can be the exercise, is only noted.
+func submissionProblems(l *lab.Lab, all []expectation) (found []lab.Problem, notes []string, err error) {
 	solutionBroken := false
 	for _, e := range all {
 		if solutionBroken && buildsUpon(l, e.dir) {
 			continue // it would only repeat what is wrong with the solution
 		}
-		limits := submission.Limits{Namespace: l.ID, Questions: l.Questions(), AnswersSuffice: true}
+		limits := target.Limits(l)
+		limits.AnswersSuffice = true // as for the proof itself
 		_, err := submission.ReadFS(l.Files, e.dir, limits)
 		var refused *submission.Error
 		if !errors.As(err, &refused) {
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			continue
 		}
@@ -77,10 +82,14 @@ func submissionProblems(l *lab.Lab, all []expectation) ([]lab.Problem, error) {
 			if f.Document > 0 {
 				p.File += fmt.Sprintf(", document %d", f.Document)
 			}
-			found = append(found, p)
+			if e.refusable {
+				notes = append(notes, fmt.Sprintf("%s is refused, which counts as less than full: %s", e.dir, p))
+			} else {
+				found = append(found, p)
+			}
 		}
 	}
-	return found, nil
+	return found, notes, nil
 }
 
 // buildsUpon tells whether a submission is a kustomization, which takes the solution's files.
