@@ -29,6 +29,14 @@ func (p *problems) body(at string, l *Lab, c Check, runs []string) {
 		given = append(given, "internal")
 		p.internal(at+".internal", l, c.Internal)
 	}
+	if c.Resolve != nil {
+		given = append(given, "resolve")
+		p.resolve(at+".resolve", l, c.Resolve)
+	}
+	if c.Question != nil {
+		given = append(given, "question")
+		p.question(at+".question", l, c.Question)
+	}
 	if c.Run != nil {
 		given = append(given, "run")
 		if p.required(at+".run.name", c.Run.Name) {
@@ -37,9 +45,9 @@ func (p *problems) body(at string, l *Lab, c Check, runs []string) {
 	}
 	switch {
 	case len(given) > 1:
-		p.at(at, "has %s; a check has exactly one of reach, app, internal and run", strings.Join(given, " and "))
+		p.at(at, "has %s; a check has exactly one of reach, app, internal, resolve, question and run", strings.Join(given, " and "))
 	case len(given) == 0:
-		p.at(at, "does not say what to do; a check has exactly one of reach, app, internal and run")
+		p.at(at, "does not say what to do; a check has exactly one of reach, app, internal, resolve, question and run")
 	}
 }
 
@@ -52,6 +60,7 @@ func (p *problems) reach(at string, l *Lab, r *Reach) {
 		p.tier(at+".from", l, r.From)
 	}
 	p.ways(at, r)
+	p.sticky(at, r)
 	p.port(at+".port", r.Port)
 	if types := serviceTypes(); r.Type != "" && p.known(at+".type", "type", r.Type, types) {
 		p.typeAllows(at, r)
@@ -103,6 +112,16 @@ func (p *problems) typeAllows(at string, r *Reach) {
 		if via == ViaNodePort && r.Type == "ClusterIP" || via == ViaLoadBalancer && r.Type != "LoadBalancer" {
 			p.at(fmt.Sprintf("%s.via[%d]", at, i), "a Service of type %s has no %s", r.Type, via)
 		}
+	}
+}
+
+// sticky reports what cannot be asked for together with answers by one pod alone.
+func (p *problems) sticky(at string, r *Reach) {
+	if r.Sticky && r.Pods != 0 {
+		p.at(at+".sticky", "asks for answers by one pod, and pods for several; leave one of them out")
+	}
+	if r.Sticky && r.Assigned {
+		p.at(at+".sticky", "looks at who answers, and assigned does not; leave one of them out")
 	}
 }
 

@@ -25,6 +25,10 @@ func (p *problems) dependencies(l *Lab) {
 				continue
 			}
 			p.once(seen, field, on)
+			if l.Checks[index[on]].Hidden() && !c.Hidden() {
+				p.at(field, "%q is hidden; what students see cannot depend on it", on)
+				continue
+			}
 			if index[on] < i {
 				continue
 			}

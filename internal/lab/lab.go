@@ -20,7 +20,7 @@ type Lab struct {
 	Summary    string  `json:"summary"`
 	Category   string  `json:"category"` // core, concepts or troubleshooting: its part of the catalogue
 	Minutes    int     `json:"minutes"`  // that a student needs
-	Ready      Seconds `json:"ready"`   // how long workloads get to become ready
+	Ready      Seconds `json:"ready"`    // how long workloads get to become ready
 	Tiers      []Tier  `json:"tiers"`
 	Steps      []Step  `json:"steps"`
 	Checks     []Check `json:"checks"`
@@ -194,6 +194,9 @@ func (c Check) Hidden() bool { return c.Visibility == "hidden" }
 func (l *Lab) NeedsLoadBalancer() bool {
 	for _, c := range l.Checks {
 		if c.Reach != nil && slices.Contains(c.Reach.Via, ViaLoadBalancer) {
+			return true
+		}
+		if q := c.Question; q != nil && q.Predict != nil && q.Predict.Via == ViaLoadBalancer {
 			return true
 		}
 		if c.Run != nil && c.Run.With["via"] == string(ViaLoadBalancer) {

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,11 +28,16 @@ func folder(data string) fstest.MapFS {
 	files := fstest.MapFS{
 		"lab.yaml":             {Data: []byte(data)},
 		"README.md":            {Data: []byte("# Read me\n")},
+		"EXPLANATION.md":       {Data: []byte("Because.\n")},
 		"starter/app.yaml":     manifest,
 		"solution/app.yaml":    manifest,
 		"solution/another.yml": manifest,
 	}
-	checks := data[strings.LastIndex(data, "\nchecks:")+1:]
+	before, checks, _ := strings.Cut(data, "\nchecks:")
+	_, steps, _ := strings.Cut(before, "\nsteps:")
+	for i, m := range regexp.MustCompile(`\btitle: ([^,}\n]+)`).FindAllStringSubmatch(steps, -1) {
+		files["README.md"].Data = fmt.Appendf(files["README.md"].Data, "\n## Step %d: %s\n", i+1, m[1])
+	}
 	for _, m := range regexp.MustCompile(`\bid: ([\w-]+)`).FindAllStringSubmatch(checks, -1) {
 		files["wrong/"+m[1]+"/app.json"] = manifest
 	}
@@ -119,11 +125,17 @@ func TestFolder(t *testing.T) {
 		change func(fstest.MapFS)
 		want   string
 	}{
-		"complete":     {func(fstest.MapFS) {}, ""},
-		"no lab.yaml":  {func(f fstest.MapFS) { delete(f, "lab.yaml") }, "labs/x/lab.yaml: is missing"},
-		"no README":    {func(f fstest.MapFS) { delete(f, "README.md") }, "labs/x/README.md: is missing; it holds the lab's instructions"},
-		"empty README": {func(f fstest.MapFS) { f["README.md"] = &fstest.MapFile{} }, "labs/x/README.md: is empty; it holds the lab's instructions"},
-		"no starter":   {func(f fstest.MapFS) { delete(f, "starter/app.yaml") }, "labs/x/starter: is missing; it holds what the student begins with"},
+		"complete":          {func(fstest.MapFS) {}, ""},
+		"no lab.yaml":       {func(f fstest.MapFS) { delete(f, "lab.yaml") }, "labs/x/lab.yaml: is missing"},
+		"no README":         {func(f fstest.MapFS) { delete(f, "README.md") }, "labs/x/README.md: is missing; it holds the lab's instructions"},
+		"empty README":      {func(f fstest.MapFS) { f["README.md"] = &fstest.MapFile{} }, "labs/x/README.md: is empty; it holds the lab's instructions"},
+		"no explanation":    {func(f fstest.MapFS) { delete(f, "EXPLANATION.md") }, "labs/x/EXPLANATION.md: is missing; it holds what students read when they have solved the lab"},
+		"empty explanation": {func(f fstest.MapFS) { f["EXPLANATION.md"] = &fstest.MapFile{Data: []byte(" \n")} }, "labs/x/EXPLANATION.md: is empty; it holds what students read when they have solved the lab"},
+		"answers alone": {func(f fstest.MapFS) {
+			delete(f, "wrong/answers/app.json")
+			f["wrong/answers/answers.yaml"] = &fstest.MapFile{}
+		}, "labs/x/wrong/answers: has answers and no manifest; it holds a submission that check answers fails"},
+		"no starter": {func(f fstest.MapFS) { delete(f, "starter/app.yaml") }, "labs/x/starter: is missing; it holds what the student begins with"},
 		"empty solution": {func(f fstest.MapFS) {
 			delete(f, "solution/app.yaml")
 			delete(f, "solution/another.yml")
@@ -140,6 +152,57 @@ func TestFolder(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})
+	}
+}
+
+// A lab of questions alone needs no manifest, and a question's wrong submission never does.
+func TestFolderOfQuestions(t *testing.T) {
+	for _, name := range []string{"valid-answers-only.yaml", "valid-every-field.yaml"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := folder(string(data))
+		answers := &fstest.MapFile{Data: []byte("which: x\n")}
+		if name == "valid-answers-only.yaml" {
+			for path := range files {
+				if strings.HasPrefix(path, "starter/") || strings.HasPrefix(path, "solution/") {
+					delete(files, path)
+				}
+			}
+			files["starter/answers.yaml"], files["solution/answers.yml"] = answers, answers
+		}
+		delete(files, "wrong/which/app.json")
+		files["wrong/which/answers.yaml"] = answers
+		l, err := lab.Load(files, "labs/x", runs())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, want := l.AnswersSuffice(), name == "valid-answers-only.yaml"; got != want {
+			t.Errorf("%s: answers suffice: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestQuestions(t *testing.T) {
+	data, err := os.ReadFile("testdata/valid-every-field.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.Load(folder(string(data)), "labs/x", runs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.Questions(), []string{"which", "hops", "prophecy", "secret"}; !cmp.Equal(got, want) {
+		t.Errorf("questions %v, want %v", got, want)
+	}
+	if c, _ := l.Check("secret"); !c.Hidden() {
+		t.Error("the hidden check is not")
+	}
+	balanced := &lab.Lab{Checks: []lab.Check{{Question: &lab.Question{Predict: &lab.Predict{Via: lab.ViaLoadBalancer}}}}}
+	if !balanced.NeedsLoadBalancer() {
+		t.Error("a prediction about a load balancer needs none")
 	}
 }
 

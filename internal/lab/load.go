@@ -15,11 +15,12 @@ import (
 
 // The names of what is in a lab's folder.
 const (
-	FileName    = "lab.yaml"
-	ReadMeName  = "README.md"
-	StarterDir  = "starter"
-	SolutionDir = "solution"
-	WrongDir    = "wrong" // one folder a check in it, named by the check's id
+	FileName        = "lab.yaml"
+	ReadMeName      = "README.md"
+	ExplanationName = "EXPLANATION.md"
+	StarterDir      = "starter"
+	SolutionDir     = "solution"
+	WrongDir        = "wrong" // one folder a check in it, named by the check's id
 )
 
 // maxFile bounds lab.yaml, in bytes.
@@ -70,18 +71,19 @@ func load(files fs.FS, folder string, runs []string) (*Lab, []Problem, error) {
 
 // folder reports what is missing beside lab.yaml, and wrong submissions for no check.
 func (p *problems) folder(l *Lab) {
-	if text, err := fs.ReadFile(l.Files, ReadMeName); err != nil {
-		p.inFile(ReadMeName, "is missing; it holds the lab's instructions")
-	} else if strings.TrimSpace(string(text)) == "" {
-		p.inFile(ReadMeName, "is empty; it holds the lab's instructions")
+	p.text(l.Files, ReadMeName, "the lab's instructions")
+	if text, err := fs.ReadFile(l.Files, ReadMeName); err == nil && strings.TrimSpace(string(text)) != "" {
+		p.instructions(l, string(text))
 	}
-	p.manifests(l.Files, StarterDir, "what the student begins with")
-	p.manifests(l.Files, SolutionDir, "what scores full marks")
+	p.text(l.Files, ExplanationName, "what students read when they have solved the lab")
+	bare := len(l.Tiers) == 0
+	p.manifests(l.Files, StarterDir, "what the student begins with", bare)
+	p.manifests(l.Files, SolutionDir, "what scores full marks", bare)
 	var ids []string
 	for _, c := range l.Checks {
 		if c.ID != "" && !slices.Contains(ids, c.ID) {
 			ids = append(ids, c.ID)
-			p.manifests(l.Files, path.Join(WrongDir, c.ID), "a submission that check "+c.ID+" fails")
+			p.manifests(l.Files, path.Join(WrongDir, c.ID), "a submission that check "+c.ID+" fails", c.Question != nil)
 		}
 	}
 	entries, _ := fs.ReadDir(l.Files, WrongDir) // its absence is reported above, check by check
@@ -92,18 +94,42 @@ func (p *problems) folder(l *Lab) {
 	}
 }
 
-// manifests reports a folder that is missing or has no manifest in it.
-func (p *problems) manifests(files fs.FS, dir, what string) {
+// text reports a text that is missing or empty.
+func (p *problems) text(files fs.FS, name, what string) {
+	if text, err := fs.ReadFile(files, name); err != nil {
+		p.inFile(name, "is missing; it holds %s", what)
+	} else if strings.TrimSpace(string(text)) == "" {
+		p.inFile(name, "is empty; it holds %s", what)
+	}
+}
+
+// manifests reports a folder that is missing or has no manifest in it. Where answers are
+// enough, answers.yaml alone does.
+func (p *problems) manifests(files fs.FS, dir, what string, answers bool) {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil {
 		p.inFile(dir, "is missing; it holds %s", what)
 		return
 	}
+	only := false
 	for _, e := range entries {
+		if isAnswers(e.Name()) {
+			only = true
+			continue
+		}
 		switch path.Ext(e.Name()) {
 		case ".yaml", ".yml", ".json":
 			return
 		}
 	}
-	p.inFile(dir, "has no manifest; it holds %s", what)
+	switch {
+	case only && answers:
+	case only:
+		p.inFile(dir, "has answers and no manifest; it holds %s", what)
+	default:
+		p.inFile(dir, "has no manifest; it holds %s", what)
+	}
 }
+
+// isAnswers tells whether a file holds the answers to a lab's questions.
+func isAnswers(name string) bool { return name == "answers.yaml" || name == "answers.yml" }

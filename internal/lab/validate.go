@@ -42,6 +42,9 @@ func (p *problems) head(l *Lab) {
 	p.required("version", l.Version)
 	p.required("title", l.Title)
 	p.required("summary", l.Summary)
+	if p.required("category", l.Category) {
+		p.known("category", "category", l.Category, categories())
+	}
 	if l.Minutes <= 0 {
 		p.at("minutes", "must be a whole number above 0: how long a student needs")
 	}
@@ -49,7 +52,7 @@ func (p *problems) head(l *Lab) {
 }
 
 func (p *problems) tiers(l *Lab) {
-	if len(l.Tiers) == 0 {
+	if len(l.Tiers) == 0 && !l.answersOnly() {
 		p.at("tiers", "is missing; name at least one tier")
 	}
 	names := make(once)
@@ -104,6 +107,9 @@ func (p *problems) checks(l *Lab, runs []string) {
 		}
 		p.between(at+".timeout", c.Timeout, maxTimeout, true)
 		p.hints(at+".hints", c.Hints)
+		if c.Visibility != "" {
+			p.known(at+".visibility", "visibility", c.Visibility, []string{"hidden"})
+		}
 		p.body(at, l, c, runs)
 	}
 }
@@ -197,6 +203,9 @@ func (p *problems) image(field, ref string) {
 		p.at(field, "%q names no tag; write it as %s:v1", ref, ref)
 	}
 }
+
+// categories are the parts of the catalogue, in their order.
+func categories() []string { return []string{"core", "concepts", "troubleshooting"} }
 
 func tierNames(l *Lab) []string {
 	var names []string

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,9 +13,6 @@ import (
 
 	"labctl.dev/labctl/internal/result"
 )
-
-// answersFile holds a student's answers to a lab's questions, and no objects.
-const answersFile = "answers.yaml"
 
 // decode returns the objects of all manifests, or those that the kustomization makes.
 func (r *reader) decode() []Object {
@@ -23,7 +22,9 @@ func (r *reader) decode() []Object {
 	var objects []Object
 	for _, name := range r.tree.names() {
 		switch {
-		case name == answersFile:
+		case r.tree.isAnswers(name):
+		case slices.Contains(answersNames(), path.Base(name)):
+			r.refuse(r.tree.display(name), "lies in a folder; answers are read from the top of the submission only")
 		case isKustomization(name):
 			r.refuse(r.tree.display(name), "is a kustomization below the top of the submission; put it at the top, or leave it out")
 		default:

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,9 +23,10 @@ import (
 
 // Submission is what a student handed in, decoded and allowed.
 type Submission struct {
-	Student string   // the folder's or the archive's name
-	Digest  string   // "sha256:…" of names and contents: the same for a folder and its archive
-	Objects []Object // in the order in which they are to be applied
+	Student string              // the folder's or the archive's name
+	Digest  string              // "sha256:…" of names and contents: the same for a folder and its archive
+	Objects []Object            // in the order in which they are to be applied
+	Answers map[string][]string // by the id of the question; from answers.yaml
 }
 
 // Object is one Kubernetes object, without a namespace, and where it stands.
@@ -52,6 +54,9 @@ type Limits struct {
 	Size      int64  // of all that is read, in bytes; default 8 MiB
 	Unpacked  int64  // that an archive may unpack to, in bytes; default 256 MiB
 	Objects   int    // default 200
+
+	Questions      []string // ids that answers.yaml may answer; none allows any
+	AnswersSuffice bool     // a submission without objects is one, too, if it has answers
 }
 
 func (l Limits) withDefaults() Limits {
@@ -111,8 +116,42 @@ func Read(name string, limits Limits) (*Submission, error) {
 }
 
 // ReadFS reads the submission in a folder of a lab, such as "solution". Unlike a
-// student's, its kustomization may build upon every other folder of the lab.
+// student's, its kustomization may build upon every other folder of the lab; and a wrong
+// one that is nothing but answers is the solution with these answers for its own.
 func ReadFS(lab fs.FS, dir string, limits Limits) (*Submission, error) {
+	if path.Dir(dir) == "wrong" && answersAlone(lab, dir) {
+		return overSolution(lab, dir, limits)
+	}
+	return readFS(lab, dir, limits)
+}
+
+// overSolution lays the answers in a folder over the lab's solution.
+func overSolution(lab fs.FS, dir string, limits Limits) (*Submission, error) {
+	solution, err := readFS(lab, "solution", limits)
+	if err != nil {
+		return nil, err
+	}
+	limits.AnswersSuffice = true
+	wrong, err := readFS(lab, dir, limits)
+	if err != nil {
+		return nil, err
+	}
+	merged := maps.Clone(solution.Answers)
+	if merged == nil {
+		merged = map[string][]string{}
+	}
+	maps.Copy(merged, wrong.Answers)
+	wrong.Answers, wrong.Objects = merged, solution.Objects
+	return wrong, nil
+}
+
+// answersAlone tells whether a folder of a lab holds answers and no manifest.
+func answersAlone(lab fs.FS, dir string) bool {
+	entries, err := fs.ReadDir(lab, dir)
+	return err == nil && len(entries) == 1 && slices.Contains(answersNames(), entries[0].Name())
+}
+
+func readFS(lab fs.FS, dir string, limits Limits) (*Submission, error) {
 	r := newReader(dir, limits)
 	sub, err := fs.Sub(lab, dir)
 	if err != nil {
@@ -206,13 +245,15 @@ func (r *reader) finish(student string) (*Submission, error) {
 	if len(r.findings) > 0 {
 		return nil, r.refusal() // what is half read would only lead to findings that mislead
 	}
+	answers := r.answers()
 	objects := r.decode()
 	objects = r.police(objects)
-	if len(objects) == 0 && len(r.findings) == 0 {
+	suffices := r.limits.AnswersSuffice && r.tree.hasAnswers()
+	if len(objects) == 0 && len(r.findings) == 0 && !suffices {
 		r.refuse(r.path, "has no Kubernetes object in it, in %d files named *.yaml, *.yml or *.json", len(r.tree.files))
 	}
 	if err := r.refusal(); err != nil {
 		return nil, err
 	}
-	return &Submission{Student: student, Digest: r.tree.digest(), Objects: objects}, nil
+	return &Submission{Student: student, Digest: r.tree.digest(), Objects: objects, Answers: answers}, nil
 }

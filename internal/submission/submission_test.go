@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -202,6 +204,9 @@ func describe(t *testing.T, s *submission.Submission, err error) string {
 	}
 	var out strings.Builder
 	fmt.Fprintln(&out, s.Student)
+	for _, id := range slices.Sorted(maps.Keys(s.Answers)) {
+		fmt.Fprintf(&out, "answer %s: %q\n", id, s.Answers[id])
+	}
 	for _, o := range s.Objects {
 		data, err := yaml.Marshal(o.Object)
 		if err != nil {
