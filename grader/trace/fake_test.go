@@ -152,6 +152,10 @@ func (w *world) Logs(context.Context, string, string, string, int64) (string, er
 	return "", errors.New("no test reads logs")
 }
 
+func (w *world) Restart(context.Context, string, string, string) error {
+	return errors.New("a trace restarts nothing")
+}
+
 func (w *world) DeletePod(context.Context, string, string) error {
 	return errors.New("a trace deletes nothing")
 }
