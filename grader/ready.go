@@ -50,7 +50,11 @@ func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
 	if err != nil && !overdue(err) {
 		return tierState{err: fmt.Errorf("wait for %s: %w", t.Name, err)}
 	}
-	v := refuted(fmt.Sprintf("%s is not ready: %s", t.Name, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
+	why := fmt.Sprintf("%s is not ready: %s", t.Name, last.why)
+	if s.Patience > 0 && !last.hopeless {
+		why = fmt.Sprintf("%s is still starting after %s: %s", t.Name, s.Patience, last.why)
+	}
+	v := refuted(why, s.diagnose(context.WithoutCancel(ctx), last)...)
 	v.Hint = last.hint
 	return tierState{trouble: &v}
 }

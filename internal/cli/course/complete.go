@@ -1,7 +1,6 @@
 package course
 
 import (
-	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,11 +28,11 @@ type Completion = func(cmd *cobra.Command, args []string, typed string) ([]cobra
 // Complete completes a command's first argument, each name with what it stands for, and
 // further words. Completing prints and changes nothing: what cannot be read has no names.
 func Complete(flags *target.Flags, names Names, words ...cobra.Completion) Completion {
-	return func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return Matching(append(All(cmd.Context(), flags, names), words...), typed), cobra.ShellCompDirectiveNoFileComp
+		return Matching(append(All(flags, names), words...), typed), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -49,8 +48,8 @@ func Matching(all []cobra.Completion, typed string) []cobra.Completion {
 }
 
 // All returns every name of the kinds. Hidden checks have none.
-func All(ctx context.Context, flags *target.Flags, names Names) []cobra.Completion {
-	c, err := open(ctx, flags)
+func All(flags *target.Flags, names Names) []cobra.Completion {
+	c, err := open(flags, (*student.Store).Peek)
 	if err != nil {
 		return nil
 	}
@@ -81,18 +80,4 @@ func within(l *lab.Lab, names Names) []cobra.Completion {
 		}
 	}
 	return all
-}
-
-// open is Open without a word.
-func open(ctx context.Context, flags *target.Flags) (*Course, error) {
-	catalog, err := flags.Catalog()
-	if err != nil {
-		return nil, err
-	}
-	store, err := student.Open()
-	if err != nil {
-		return nil, err
-	}
-	progress, err := store.Load(ctx)
-	return &Course{Catalog: catalog, Store: store, Progress: progress}, err
 }

@@ -27,7 +27,7 @@ type Course struct {
 // Open reads the labs of the flags and the student's progress. What there is to say about
 // the progress file itself goes to the streams' Err.
 func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course, error) {
-	c, err := open(ctx, flags)
+	c, err := open(flags, func(s *student.Store) (*student.Progress, error) { return s.Load(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,20 @@ func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course
 	}
 	c.Now = time.Now
 	return c, nil
+}
+
+// open reads the labs, and the progress as load does it.
+func open(flags *target.Flags, load func(*student.Store) (*student.Progress, error)) (*Course, error) {
+	catalog, err := flags.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	store, err := student.Open()
+	if err != nil {
+		return nil, err
+	}
+	progress, err := load(store)
+	return &Course{Catalog: catalog, Store: store, Progress: progress}, err
 }
 
 // Current returns the lab with the id, or the one that was started last where id is "", and
