@@ -310,7 +310,7 @@ func (v vantage) route(host string, port int) ([]corev1.Pod, probe.Class) {
 		for _, sp := range svc.Spec.Ports {
 			inside := v.pod != "" && (host == svc.Name || host == svc.Spec.ClusterIP) && int(sp.Port) == port
 			node := sp.NodePort != 0 && int(sp.NodePort) == port && w.isNode(host)
-			balanced := host == ingress(&svc) && host != "" && int(sp.Port) == port
+			balanced := host == Ingress(&svc) && host != "" && int(sp.Port) == port
 			if inside || node || balanced {
 				return w.where(func(p corev1.Pod) bool { return p.Labels["app"] == svc.Spec.Selector["app"] && isReady(p) }), ""
 			}
@@ -334,7 +334,7 @@ func (v vantage) route(host string, port int) ([]corev1.Pod, probe.Class) {
 }
 
 func (w *world) isNode(host string) bool {
-	names, ips := nodes(&w.state)
+	names, ips := Nodes(&w.state)
 	i := slices.Index(ips, host)
 	return i >= 0 && (w.onlyNodes == nil || w.onlyNodes[names[i]])
 }

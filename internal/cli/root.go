@@ -19,11 +19,13 @@ import (
 	"labctl.dev/labctl/internal/cli/down"
 	"labctl.dev/labctl/internal/cli/grade"
 	"labctl.dev/labctl/internal/cli/graderprocess"
+	"labctl.dev/labctl/internal/cli/kubectl"
 	"labctl.dev/labctl/internal/cli/lab"
 	"labctl.dev/labctl/internal/cli/labs"
 	"labctl.dev/labctl/internal/cli/loadbalancer"
 	"labctl.dev/labctl/internal/cli/repair"
 	"labctl.dev/labctl/internal/cli/status"
+	"labctl.dev/labctl/internal/cli/trace"
 	"labctl.dev/labctl/internal/cli/up"
 	"labctl.dev/labctl/internal/cli/version"
 	"labctl.dev/labctl/internal/fault"
@@ -77,6 +79,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	})
 	root.AddGroup(
 		&cobra.Group{ID: "cluster", Title: "Cluster:"},
+		&cobra.Group{ID: "learn", Title: "Learning:"},
 		&cobra.Group{ID: "grade", Title: "Grading:"},
 		&cobra.Group{ID: "author", Title: "Lab authors:"},
 	)
@@ -88,6 +91,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	}
 	add("cluster", up.NewCmd(streams, nil), status.NewCmd(streams, nil), down.NewCmd(streams, nil),
 		repair.NewCmd(streams, nil), doctor.NewCmd(streams, nil), bundle.NewCmd(streams))
+	add("learn", trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
 	add("grade", labs.NewCmd(streams, nil), grade.NewCmd(streams, nil))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))

@@ -1,7 +1,6 @@
 package course
 
 import (
-	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,10 +10,10 @@ import (
 	"labctl.dev/labctl/internal/student"
 )
 
-// Names are the kinds of names that a command's argument may be.
+// Names are the kinds of names that a command's argument may be. They add up: Labs|Steps.
 type Names int
 
-// What an argument may name. They add up: Labs|Steps.
+// What an argument may name.
 const (
 	Labs      Names = 1 << iota
 	Started         // labs that were started
@@ -24,15 +23,61 @@ const (
 )
 
 // Completion is the type of cobra's ValidArgsFunction.
-type Completion = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
+type Completion = func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective)
 
-// Complete completes a command's first argument, each name with what it stands for. Completing
-// neither prints nor changes anything: what cannot be read has no names.
-func Complete(flags *target.Flags, names Names, more ...string) Completion {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+// Complete completes a command's first argument, each name with what it stands for, and
+// further words. Completing prints and changes nothing: what cannot be read has no names.
+func Complete(flags *target.Flags, names Names, words ...cobra.Completion) Completion {
+	return func(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return matching(append(flags.names(cmd.Context(), names), more...), typed), cobra.ShellCompDirectiveNoFileComp
+		return Matching(append(All(flags, names), words...), typed), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// Matching returns the completions that begin with what was typed.
+func Matching(all []cobra.Completion, typed string) []cobra.Completion {
+	var some []cobra.Completion
+	for _, c := range all {
+		if strings.HasPrefix(c, typed) {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// All returns every name of the kinds. Hidden checks have none.
+func All(flags *target.Flags, names Names) []cobra.Completion {
+	c, err := open(flags, (*student.Store).Peek)
+	if err != nil {
+		return nil
+	}
+	var all []cobra.Completion
+	for _, l := range c.Catalog.Labs {
+		if names&Labs != 0 || names&Started != 0 && c.Progress.Labs[l.ID] != nil {
+			all = append(all, cobra.CompletionWithDesc(l.ID, l.Title))
+		}
+	}
+	l, _, err := c.Current("")
+	if err != nil {
+		return all
+	}
+	return append(all, within(l, names)...)
+}
+
+// within returns the names of what is in the lab.
+func within(l *lab.Lab, names Names) []cobra.Completion {
+	var all []cobra.Completion
+	if names&Steps != 0 {
+		for _, s := range l.Steps {
+			all = append(all, cobra.CompletionWithDesc(s.ID, s.Title))
+		}
+	}
+	for _, c := range l.Visible() {
+		if names&Checks != 0 || names&Questions != 0 && c.Question != nil {
+			all = append(all, cobra.CompletionWithDesc(c.ID, c.Title))
+		}
+	}
+	return all
 }

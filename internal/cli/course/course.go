@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"labctl.dev/labctl/internal/cli/target"
+	"labctl.dev/labctl/internal/cluster"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/student"
 	"labctl.dev/labctl/internal/ui"
@@ -24,6 +27,19 @@ type Course struct {
 // Open reads the labs of the flags and the student's progress. What there is to say about
 // the progress file itself goes to the streams' Err.
 func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course, error) {
+	c, err := open(flags, func(s *student.Store) (*student.Progress, error) { return s.Load(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	if c.Progress.Note != "" {
+		fmt.Fprintf(streams.Err, "labctl: note: %s\n", c.Progress.Note)
+	}
+	c.Now = time.Now
+	return c, nil
+}
+
+// open reads the labs, and the progress as load does it.
+func open(flags *target.Flags, load func(*student.Store) (*student.Progress, error)) (*Course, error) {
 	catalog, err := flags.Catalog()
 	if err != nil {
 		return nil, err
@@ -32,14 +48,8 @@ func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course
 	if err != nil {
 		return nil, err
 	}
-	progress, err := store.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if progress.Note != "" {
-		fmt.Fprintf(streams.Err, "labctl: note: %s\n", progress.Note)
-	}
-	return &Course{Catalog: catalog, Store: store, Progress: progress, Now: time.Now}, nil
+	progress, err := load(store)
+	return &Course{Catalog: catalog, Store: store, Progress: progress}, err
 }
 
 // Current returns the lab with the id, or the one that was started last where id is "", and
@@ -48,15 +58,39 @@ func (c *Course) Current(id string) (*lab.Lab, *student.Lab, error) {
 	return student.Current(c.Progress, c.Catalog, id)
 }
 
-// Update changes what the student has done in the lab, and reads the rest anew.
-func (c *Course) Update(ctx context.Context, l *lab.Lab, change func(*student.Lab)) error {
+// Update changes what the student has done in the lab, and takes in what other terminals
+// recorded. It returns the lab's new entry.
+func (c *Course) Update(ctx context.Context, l *lab.Lab, change func(*student.Progress, *student.Lab)) (*student.Lab, error) {
 	progress, err := c.Store.Update(ctx, func(p *student.Progress) error {
-		change(p.Begin(l, c.Now()))
+		change(p, p.Begin(l, c.Now()))
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.Progress = progress
-	return nil
+	return progress.Labs[l.ID], nil
+}
+
+// UseCluster makes the flags name the cluster that the student works on, unless the flag was
+// given: that of the lab, else that of the lab that was started last.
+func (c *Course) UseCluster(cmd *cobra.Command, flags *target.Flags, mine *student.Lab) {
+	if cmd.Flags().Changed("name") {
+		return
+	}
+	for _, l := range []*student.Lab{mine, c.Progress.Labs[c.Progress.Current]} {
+		if l != nil && l.Cluster != "" {
+			flags.Name = l.Cluster
+			return
+		}
+	}
+}
+
+// Option returns " --name NAME" for a command in a message, where the cluster is not the
+// one that is meant without it.
+func Option(name string) string {
+	if name == cluster.DefaultName || name == "" {
+		return ""
+	}
+	return " --name " + name
 }
