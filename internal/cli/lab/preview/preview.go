@@ -57,8 +57,11 @@ func Run(_ context.Context, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	if err := render(opts.Streams, text); err != nil {
+	if text, err = opts.Streams.Markdown(text); err != nil {
 		return err
+	}
+	if _, err := io.WriteString(opts.Streams.Out, text); err != nil {
+		return fmt.Errorf("print the preview: %w", err)
 	}
 	fmt.Fprintf(opts.Streams.Err, "Next: labctl lab verify %s --static\n", nextArgs(opts, l))
 	return nil
@@ -87,10 +90,4 @@ func nextArgs(opts *Options, l *lab.Lab) string {
 		return l.ID + " --labs " + opts.Lab
 	}
 	return l.ID
-}
-
-// render writes Markdown: as it is in a pipe.
-func render(streams ui.Streams, text string) error {
-	_, err := io.WriteString(streams.Out, text)
-	return err
 }
