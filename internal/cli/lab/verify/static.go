@@ -53,8 +53,8 @@ func static(opts *Options) error {
 	if total > 0 {
 		return problemsFound(total)
 	}
-	fmt.Fprintf(opts.Streams.Err, "%d labs and %d submissions without a problem. Next: labctl lab verify%s\n",
-		len(labs), count, sameArgs(opts))
+	fmt.Fprintf(opts.Streams.Err, "%s and %s without a problem. Next: labctl lab verify%s\n",
+		plural(len(labs), "lab"), plural(count, "submission"), sameArgs(opts))
 	return nil
 }
 
