@@ -21,6 +21,8 @@ type Task struct {
 	Labs   []string `json:"labs,omitempty"` // folders with further labs
 	Target Target   `json:"target"`
 	Report string   `json:"report"` // the file to write
+	// Answers are the submission's to the lab's questions, by the check's id.
+	Answers map[string][]string `json:"answers,omitempty"`
 	// Verbose lets Ginkgo tell on standard output what it does.
 	Verbose bool `json:"verbose,omitempty"`
 }

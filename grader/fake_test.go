@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +44,15 @@ type world struct {
 	unreplaced  bool              // a deleted pod does not come back
 	deleted     []string
 	onlyNodes   map[string]bool // nodes that answer on node ports; nil means all
+	forgetful   bool            // the database keeps its messages in its pod
+	sticky      bool            // one client is answered by one pod
+	outage      bool            // requests fail while a rollout is under way
+	unfinished  bool            // a rollout leaves pods of before
+	restarted   []string
+	rolling     int               // rounds of requests that a rollout still disturbs
+	saysNode    map[string]string // pod → the node that it names
+	records     map[string][]string
+	answers     map[string][]string
 }
 
 const testNonce = "n0nce"
@@ -147,6 +157,9 @@ func (w *world) DeletePod(_ context.Context, _, name string) error {
 	w.deleted = append(w.deleted, name)
 	i := slices.IndexFunc(w.state.Pods, func(p corev1.Pod) bool { return p.Name == name })
 	lost := w.state.Pods[i]
+	if w.forgetful {
+		w.messages = nil
+	}
 	w.state.Pods = slices.Delete(slices.Clone(w.state.Pods), i, i+1)
 	if !w.unreplaced {
 		lost.Name, lost.UID, lost.Status.PodIP = name+"-new", types.UID(name+"-new"), "10.244.0.99"
@@ -154,6 +167,39 @@ func (w *world) DeletePod(_ context.Context, _, name string) error {
 	}
 	w.slices()
 	return nil
+}
+
+// Restart replaces the pods of the workload's tier.
+func (w *world) Restart(_ context.Context, _, kind, name string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restarted = append(w.restarted, kind+"/"+name)
+	w.rolling = 1
+	if w.unfinished {
+		return nil
+	}
+	w.state.Pods = slices.Clone(w.state.Pods)
+	for i := range w.state.Pods {
+		if p := &w.state.Pods[i]; p.Labels["app"] == name {
+			p.Name += "-v2"
+			p.UID += "-v2"
+		}
+	}
+	w.slices()
+	return nil
+}
+
+// deploy gives the tier a Deployment.
+func (w *world) deploy(tier string) *appsv1.Deployment {
+	n := int32(len(w.where(func(p corev1.Pod) bool { return p.Labels["app"] == tier })))
+	w.state.Deployments = append(w.state.Deployments, appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: tier},
+		Spec: appsv1.DeploymentSpec{Replicas: &n, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: tier, Image: image(tier)}},
+		}}},
+		Status: appsv1.DeploymentStatus{Replicas: n, ReadyReplicas: n, UpdatedReplicas: n},
+	})
+	return &w.state.Deployments[len(w.state.Deployments)-1]
 }
 
 // vantage is a place in the world: a pod's name, or "" for outside.
@@ -177,10 +223,17 @@ func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) 
 	}
 	var rs probe.Results
 	start := time.Now()
+	failing := v.w.outage && v.w.rolling > 0
+	if v.w.rolling > 0 {
+		v.w.rolling--
+	}
 	for _, p := range plan.Probes {
 		r := probe.Result{ID: p.ID}
 		for i := range max(1, p.Attempts) {
 			at := v.attempt(p, i)
+			if failing {
+				at = probe.Attempt{Class: probe.Refused, Error: "refused"}
+			}
 			at.Start, at.Duration = start.Add(time.Duration(i)*p.Interval), time.Millisecond
 			r.Attempts = append(r.Attempts, at)
 		}
@@ -190,6 +243,9 @@ func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) 
 }
 
 func (v vantage) attempt(p probe.Probe, i int) probe.Attempt {
+	if p.Kind == probe.Lookup {
+		return v.w.lookUp(p.Target)
+	}
 	u, err := url.Parse(p.Target)
 	if p.Kind == probe.TCP || err != nil {
 		u = &url.URL{Host: p.Target}
@@ -206,6 +262,9 @@ func (v vantage) attempt(p probe.Probe, i int) probe.Attempt {
 		return probe.Attempt{Class: probe.Refused, Error: "refused"}
 	}
 	pod := pods[i%len(pods)]
+	if v.w.sticky {
+		pod = pods[0]
+	}
 	switch p.Kind {
 	case probe.TCP:
 		return probe.Attempt{}
@@ -213,6 +272,29 @@ func (v vantage) attempt(p probe.Probe, i int) probe.Attempt {
 		return v.w.query(p, pod)
 	}
 	return v.w.http(u, p, pod)
+}
+
+// lookUp answers as the cluster's DNS does.
+func (w *world) lookUp(name string) probe.Attempt {
+	if records, ok := w.records[name]; ok {
+		return probe.Attempt{Records: records}
+	}
+	svc := w.svc(name)
+	for svc != nil && svc.Spec.Type == corev1.ServiceTypeExternalName {
+		target, _, _ := strings.Cut(svc.Spec.ExternalName, ".")
+		svc = w.svc(target)
+	}
+	switch {
+	case svc == nil:
+		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
+	case svc.Spec.ClusterIP != corev1.ClusterIPNone:
+		return probe.Attempt{Records: []string{svc.Spec.ClusterIP}}
+	}
+	ready, _ := addresses(&w.state, svc.Name)
+	if len(ready) == 0 {
+		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
+	}
+	return probe.Attempt{Records: ready}
 }
 
 // route says which pods answer at an address, seen from here.
@@ -244,6 +326,9 @@ func (v vantage) route(host string, port int) ([]corev1.Pod, probe.Class) {
 	}
 	if w.isNode(host) || w.svc(host) != nil {
 		return nil, ""
+	}
+	if net.ParseIP(host) == nil {
+		return nil, probe.DNS // outside, no name of the cluster is known
 	}
 	return nil, probe.Timeout
 }
@@ -278,7 +363,7 @@ func (w *world) repeat(nonce string) string {
 // http is the fixture application in the pod.
 func (w *world) http(u *url.URL, p probe.Probe, pod corev1.Pod) probe.Attempt {
 	identify := func(pod corev1.Pod) probe.Attempt {
-		return probe.Attempt{Status: 200, Who: &probe.Identity{Pod: pod.Name, Address: pod.Status.PodIP, Nonce: w.repeat(u.Query().Get("nonce"))}}
+		return probe.Attempt{Status: 200, Who: &probe.Identity{Pod: pod.Name, Node: w.saysNode[pod.Name], Address: pod.Status.PodIP, Nonce: w.repeat(u.Query().Get("nonce"))}}
 	}
 	here := vantage{w: w, pod: pod.Name}
 	next := func(at string) []corev1.Pod {
@@ -297,6 +382,11 @@ func (w *world) http(u *url.URL, p probe.Probe, pod corev1.Pod) probe.Attempt {
 		}
 		if path == "/api/whoami" {
 			return identify(backends[0])
+		}
+		if p.Method != "POST" {
+			at := identify(pod)
+			at.Body = fmt.Sprintf("%q", w.messages)
+			return at
 		}
 		w.messages = append(w.messages, strings.TrimSuffix(strings.TrimPrefix(p.Body, `{"text":"`), `"}`))
 		return probe.Attempt{Status: 201}
@@ -318,7 +408,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 			{Name: "backend", Image: image("backend"), Port: 8080},
 			{Name: "db", Image: image("db"), Port: 5432, Protocol: postgresql},
 		}},
-		Namespace: "test", Cluster: w, Watcher: w,
+		Namespace: "test", Cluster: w, Watcher: w, Answers: w.answers,
 		Places: Places{
 			Pod:      func(name string) probe.Vantage { return vantage{w: w, pod: name} },
 			Outside:  vantage{w: w},
@@ -332,6 +422,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 			Ready: 50 * time.Millisecond, Check: time.Second, Attempt: 10 * time.Millisecond, Settle: 20 * time.Millisecond,
 			SettleBalancer: 20 * time.Millisecond, Address: 50 * time.Millisecond, Pause: time.Millisecond,
 			Replace: 50 * time.Millisecond, Outage: 2 * time.Second, Retries: 2,
+			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,
 		},
 	}
 }

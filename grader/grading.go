@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,8 +61,9 @@ type Grading struct {
 	Lab     *lab.Lab
 	Labs    []string // folders with further labs, for the grader process
 	Objects []*unstructured.Unstructured
-	Target  Target // Namespace is chosen by Run
-	Keep    bool   // leave the namespace for somebody to look at
+	Answers map[string][]string // to the lab's questions, by the check's id
+	Target  Target              // Namespace is chosen by Run
+	Keep    bool                // leave the namespace for somebody to look at
 	// Command starts a grader process, which reads its Task from standard input.
 	Command func(ctx context.Context) *exec.Cmd
 	// Log receives what the grader process tells; nil drops it.
@@ -118,8 +120,9 @@ func (g *Grading) labels() map[string]string {
 // waited for; one that anybody else holds is no fault of the submission.
 func (g *Grading) apply(ctx context.Context) error {
 	deadline := time.Now().Add(portPatience)
+	objects := inNamespace(g.Objects, g.Lab.ID, g.Target.Namespace)
 	for {
-		err := g.API.Apply(ctx, g.Target.Namespace, g.Objects)
+		err := g.API.Apply(ctx, g.Target.Namespace, objects)
 		if !portTaken(err) {
 			return err
 		}
@@ -138,6 +141,23 @@ func (g *Grading) apply(ctx context.Context) error {
 				WithRemedy("kubectl --context %s -n %s delete service %s", g.Target.Context, holder.namespace, holder.service)
 		}
 	}
+}
+
+// inNamespace returns the objects as they are for the namespace that was chosen: an alias of
+// another Service (NAME.<lab>.svc.cluster.local) names the one that the manifests mean.
+func inNamespace(objects []*unstructured.Unstructured, labID, namespace string) []*unstructured.Unstructured {
+	own := slices.Clone(objects)
+	for i, o := range own {
+		name, _, _ := unstructured.NestedString(o.Object, "spec", "externalName")
+		service, domain, _ := strings.Cut(strings.TrimSuffix(name, "."), ".")
+		if o.GetKind() != "Service" || service == "" || domain != labID+".svc."+clusterDomain {
+			continue
+		}
+		own[i] = o.DeepCopy()
+		// The field is there and a text, so setting it cannot fail.
+		_ = unstructured.SetNestedField(own[i].Object, fqdn(service, namespace), "spec", "externalName")
+	}
+	return own
 }
 
 func portTaken(err error) bool {
@@ -211,7 +231,7 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 		return result.Report{}, fmt.Errorf("make room for the report: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the system's temporary folder is swept anyway
-	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
+	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Answers: g.Answers, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
 	stdin, err := json.Marshal(task)
 	if err != nil {
 		return result.Report{}, fmt.Errorf("encode the grader's task: %w", err)

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
@@ -106,14 +105,8 @@ func (s *Session) stream(ctx context.Context, r *lab.Reach, to *route) *future[l
 	p := ask.probe("", w.host, w.port)
 	p.Serial, p.Interval, p.Timeout = true, lossInterval, s.Timeouts.Attempt/4
 	p.Attempts = int(s.Timeouts.Outage * 3 / 2 / lossInterval)
-	answered := func(at probe.Attempt) judged {
-		if !at.OK() || at.Who == nil || at.Who.Nonce != s.Nonce {
-			return judged{why: orElse(string(at.Class), "no identity")}
-		}
-		return judged{pod: at.Who.Pod}
-	}
 	return begin(func() loss {
-		answers, err := s.round(ctx, to.from, []question{{probe: p, to: "http://" + address + "/whoami", judge: answered}})
+		answers, err := s.round(ctx, to.from, []question{{probe: p, to: "http://" + address + "/whoami", judge: s.someone}})
 		if err != nil {
 			return loss{err: err}
 		}

@@ -21,8 +21,7 @@ func (s *Session) service(r *lab.Reach) (*corev1.Service, *Verdict) {
 	svc := find(st, r.Service)
 	name := "service/" + r.Service
 	if svc == nil {
-		v := refuted(fmt.Sprintf("there is no Service called %s", r.Service), observed(name, "a Service", "none; there are: "+serviceNames(st)))
-		v.Hint = fmt.Sprintf("create a Service with metadata.name: %s", r.Service)
+		v := noService(st, r.Service)
 		return nil, &v
 	}
 	if r.Type != "" && string(svc.Spec.Type) != r.Type {
@@ -47,6 +46,13 @@ func (s *Session) service(r *lab.Reach) (*corev1.Service, *Verdict) {
 		return nil, &v
 	}
 	return svc, nil
+}
+
+// noService is the verdict that a Service is missing.
+func noService(st *kube.State, name string) Verdict {
+	v := refuted(fmt.Sprintf("there is no Service called %s", name), observed("service/"+name, "a Service", "none; there are: "+serviceNames(st)))
+	v.Hint = fmt.Sprintf("create a Service with metadata.name: %s", name)
+	return v
 }
 
 // endpoints explains where the Service leads, as evidence and as a hint where it leads nowhere.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +25,8 @@ type Cluster interface {
 	Env(ctx context.Context, namespace string, pod *corev1.Pod, container string) (map[string]string, error)
 	Logs(ctx context.Context, namespace, pod, container string, tail int64) (string, error)
 	DeletePod(ctx context.Context, namespace, name string) error
+	// Restart rolls a workload ("Deployment", "StatefulSet") out anew, as it is.
+	Restart(ctx context.Context, namespace, kind, name string) error
 }
 
 // Places are the vantage points from which probes are sent.
@@ -43,6 +44,8 @@ type Session struct {
 	Cluster   Cluster
 	Watcher   Watcher
 	Places    Places
+	// Answers are the submission's to the lab's questions, by the check's id.
+	Answers map[string][]string
 	// IsImage tells whether a pod status's imageID is that of the fixture image.
 	IsImage func(image, imageID string) bool
 	// Nonce is the value that this run chose; it comes back in every answer that counts.
@@ -79,32 +82,61 @@ func (f *future[T]) wait(ctx context.Context) (T, error) {
 }
 
 // Start begins the checks with the ids and those that they depend on, all at the same
-// time as far as their dependencies allow. They end when ctx does.
+// time as far as their dependencies allow and none disturbs the others. They end when ctx does.
 func (s *Session) Start(ctx context.Context, ids []string) {
+	s.await(ctx)
+	// The map is complete before anything reads it; closed lets the checks go.
+	closed := make(chan struct{})
+	s.verdicts = map[string]*future[Verdict]{}
+	started := s.closure(ids)
+	for _, id := range started {
+		c, _ := s.Lab.Check(id)
+		turn := s.turn(started, c)
+		s.verdicts[id] = begin(func() Verdict {
+			<-closed
+			return s.check(ctx, c, turn)
+		})
+	}
+	close(closed)
+}
+
+// await begins to wait for every tier of the lab.
+func (s *Session) await(ctx context.Context) {
 	s.tiers = map[string]*future[tierState]{}
 	for _, t := range s.Lab.Tiers {
 		s.tiers[t.Name] = begin(func() tierState { return s.awaitTier(ctx, t) })
 	}
-	// The maps are complete before anything reads them; closed lets the checks go.
-	closed := make(chan struct{})
-	var calm sync.WaitGroup // checks that do not disturb others
-	s.verdicts = map[string]*future[Verdict]{}
-	for _, id := range s.closure(ids) {
-		c, _ := s.Lab.Check(id)
-		if !disturbs(c) {
-			calm.Add(1)
-		}
-		s.verdicts[id] = begin(func() Verdict {
-			<-closed
-			if disturbs(c) {
-				calm.Wait()
-			} else {
-				defer calm.Done()
-			}
-			return s.check(ctx, c)
-		})
+}
+
+// turn lists the checks that must have ended before this one may begin, whatever became of
+// them. Checks that disturb go one after the other in the lab's order, behind all calm ones
+// but those that depend on a disturbance; these go between. Every check but the calm ones,
+// which wait for nothing here, waits for earlier ones and calm ones only: there is no cycle.
+func (s *Session) turn(started []string, c lab.Check) []string {
+	late := s.afterDisturbance(c)
+	if !disturbs(c) && !late {
+		return nil
 	}
-	close(closed)
+	var before []string
+	earlier := true
+	for _, id := range started {
+		other, _ := s.Lab.Check(id)
+		earlier = earlier && id != c.ID
+		calm := !disturbs(other) && !s.afterDisturbance(other)
+		switch {
+		case id == c.ID:
+		case disturbs(c) && (calm || earlier), !disturbs(c) && earlier && disturbs(other):
+			before = append(before, id)
+		}
+	}
+	return before
+}
+
+// afterDisturbance tells whether the check depends on one that disturbs.
+func (s *Session) afterDisturbance(c lab.Check) bool {
+	return slices.ContainsFunc(s.Lab.Checks, func(o lab.Check) bool {
+		return disturbs(o) && s.Lab.DependsOn(c.ID, o.ID)
+	})
 }
 
 // Await returns the verdict on a check that was started.
@@ -142,18 +174,24 @@ func (s *Session) closure(ids []string) []string {
 }
 
 // check gives the verdict on one check: skipped where a dependency did not pass, tried
-// again where the fault is ours.
-func (s *Session) check(ctx context.Context, c lab.Check) Verdict {
+// again where the fault is ours. It begins when those of its turn have ended.
+func (s *Session) check(ctx context.Context, c lab.Check, turn []string) Verdict {
 	for _, d := range c.DependsOn {
 		if v := s.Await(ctx, d); v.Status != result.Passed {
 			return skipped(d)
 		}
 	}
+	for _, id := range turn {
+		s.Await(ctx, id)
+	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.budget(c))
+	within, cancel := context.WithTimeout(ctx, s.budget(c))
 	defer cancel()
-	v := s.attempt(ctx, c)
+	v := s.attempt(within, c)
 	v.Seconds = time.Since(start).Seconds()
+	if disturbs(c) {
+		s.await(ctx) // the pods are others now; nobody else looks at them in this moment
+	}
 	return v
 }
 
@@ -216,6 +254,12 @@ func runnerOf(c lab.Check) runner {
 		return app
 	case c.Internal != nil:
 		return internal
+	case c.Resolve != nil:
+		return resolve
+	case c.Question != nil && c.Question.Predict != nil:
+		return predict
+	case c.Question != nil:
+		return answer
 	case c.Run != nil:
 		return named()[c.Run.Name].run
 	}
@@ -231,8 +275,11 @@ type namedCheck struct {
 
 func named() map[string]namedCheck {
 	return map[string]namedCheck{
-		"round-trip":        {run: roundTrip},
-		"survives-pod-loss": {run: survivesPodLoss, disturbs: true},
+		"round-trip":               {run: roundTrip},
+		"survives-pod-loss":        {run: survivesPodLoss, disturbs: true},
+		"data-survives-restart":    {run: dataSurvivesRestart, disturbs: true},
+		"rolling-update":           {run: rollingUpdate, disturbs: true},
+		"tiers-on-different-nodes": {run: tiersApart},
 	}
 }
 

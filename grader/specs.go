@@ -146,7 +146,7 @@ func entry(c lab.Check, spec ginkgo.SpecReport, verdicts map[string]Verdict) res
 	}
 	check := result.Check{
 		ID: c.ID, Title: c.Title, Step: c.Step, Status: v.Status, MaxPoints: c.Points,
-		Message: v.Message, Hint: v.Hint, Seconds: v.Seconds, Evidence: v.Evidence,
+		Message: v.Message, Hint: v.Hint, Seconds: v.Seconds, Evidence: v.Evidence, Visibility: c.Visibility,
 	}
 	switch v.Status {
 	case result.Passed:

@@ -24,6 +24,12 @@ type Timeouts struct {
 	Replace time.Duration
 	// Outage is the longest silence that the loss of one pod may cause.
 	Outage time.Duration
+	// Rollout is how long a rolling update may take.
+	Rollout time.Duration
+	// Hold is how long a prediction of no answer has to hold: what has not settled yet
+	// does not answer either. HoldBalancer is the same behind a load balancer.
+	Hold         time.Duration
+	HoldBalancer time.Duration
 	// Retries is how often a check is tried again after a fault of ours.
 	Retries int
 }
@@ -40,6 +46,9 @@ func DefaultTimeouts() Timeouts {
 		Pause:          250 * time.Millisecond,
 		Replace:        30 * time.Second,
 		Outage:         2 * time.Second,
+		Rollout:        90 * time.Second,
+		Hold:           4 * time.Second,
+		HoldBalancer:   12 * time.Second,
 		Retries:        3,
 	}
 }

@@ -47,6 +47,12 @@ func (v Verdict) with(evidence []result.Evidence) Verdict {
 	return v
 }
 
+// orHint gives the hint where it knows better than the class of failure.
+func (v Verdict) orHint(hint string) Verdict {
+	v.Hint = orElse(hint, v.Hint)
+	return v
+}
+
 // observed is evidence that was read from the API server.
 func observed(object, want, got string) result.Evidence {
 	return result.Evidence{From: "cluster", To: object, Want: want, Got: got, OK: want == got}

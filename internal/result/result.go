@@ -72,7 +72,12 @@ type Check struct {
 	Hint      string      `json:"hint,omitempty"`    // one line: what to look at next
 	Seconds   float64     `json:"seconds"`
 	Evidence  []Evidence  `json:"evidence,omitempty"`
+	// Visibility "hidden" marks what only instructors may see; see Report.ForStudent.
+	Visibility string `json:"visibility,omitempty"`
 }
+
+// Hidden tells whether students must not see the check.
+func (c Check) Hidden() bool { return c.Visibility == "hidden" }
 
 // Evidence is one thing that was tried, and what came of it. Equal attempts are folded
 // into one with a Count.
@@ -114,4 +119,25 @@ func (r *Report) Count(s CheckStatus) int {
 		}
 	}
 	return n
+}
+
+// ForStudent returns the report as if the hidden checks and their points did not exist. A
+// report that only a hidden check kept from being graded is graded for the student.
+func (r Report) ForStudent() Report {
+	checks := make([]Check, 0, len(r.Checks))
+	for _, c := range r.Checks {
+		if !c.Hidden() {
+			checks = append(checks, c)
+		}
+	}
+	if len(checks) == len(r.Checks) {
+		return r
+	}
+	r.Checks = checks
+	if r.Status == Errored {
+		r.Message = "" // it may name a hidden check; Tally says which of the others it was
+		r.Status = Graded
+	}
+	r.Tally()
+	return r
 }

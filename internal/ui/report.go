@@ -71,11 +71,19 @@ func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
 	if status != result.Graded {
 		points = "-"
 	}
-	if !p.terminal {
-		fmt.Fprintf(p, "%s\t%s\t%s\t%s\n", c.Status, c.ID, points, p.clean(c.Message))
-	} else {
+	hidden := "" // from students; whoever sees it here is an instructor
+	switch {
+	case !p.terminal:
+		if c.Hidden() {
+			hidden = "\thidden"
+		}
+		fmt.Fprintf(p, "%s\t%s\t%s\t%s%s\n", c.Status, c.ID, points, p.clean(c.Message), hidden)
+	default:
+		if c.Hidden() {
+			hidden = "  " + Paint(true, Faint, "hidden")
+		}
 		mark, style := markOf(c.Status)
-		fmt.Fprintf(p, "%s %-*s  %7s\n", Paint(true, style, mark), width, c.ID, points)
+		fmt.Fprintf(p, "%s %-*s  %7s%s\n", Paint(true, style, mark), width, c.ID, points, hidden)
 	}
 	if c.Status == result.Passed {
 		return

@@ -105,7 +105,7 @@ func Run(ctx context.Context, opts *Options) error {
 
 // grade reads, applies and grades; the report's head is filled in as far as it is known.
 func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) (*result.Report, error) {
-	sub, err := submission.Read(opts.Path, submission.Limits{Namespace: l.ID})
+	sub, err := submission.Read(opts.Path, target.Limits(l))
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) 
 	if opts.Verbose {
 		log = opts.Streams.Err
 	}
-	g, err := t.Grading(l, sub.Unstructured(), progress.Begin, log)
+	g, err := t.Grading(l, sub, progress.Begin, log)
 	if err != nil {
 		return nil, err
 	}

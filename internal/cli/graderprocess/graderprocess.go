@@ -52,8 +52,12 @@ func Run(ctx context.Context, opts *Options) error {
 		return err
 	}
 	return grader.RunSuite(task, l, func(context.Context) (*grader.Session, error) {
-		return grader.Dial(ctx, l, task.Target, func(ctx context.Context, e *engine.Engine) error {
+		session, err := grader.Dial(ctx, l, task.Target, func(ctx context.Context, e *engine.Engine) error {
 			return loadbalancer.Serves(ctx, e, task.Target.Cluster)
 		})
+		if err == nil {
+			session.Answers = task.Answers
+		}
+		return session, err
 	})
 }

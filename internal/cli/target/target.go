@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"labctl.dev/labctl/grader"
 	"labctl.dev/labctl/internal/cluster"
@@ -19,6 +18,7 @@ import (
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/loadbalancer"
+	"labctl.dev/labctl/internal/submission"
 	"labctl.dev/labctl/internal/ui"
 	"labctl.dev/labctl/labs"
 )
@@ -99,14 +99,19 @@ func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
 	return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name)
 }
 
-// Grading prepares to grade the objects for the lab. Grader output goes to log; nil drops it.
-func (t *Target) Grading(l *lab.Lab, objects []*unstructured.Unstructured, begin func(string) func(error), log io.Writer) (*grader.Grading, error) {
+// Limits are what a submission for the lab may contain.
+func Limits(l *lab.Lab) submission.Limits {
+	return submission.Limits{Namespace: l.ID, Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice()}
+}
+
+// Grading prepares to grade the submission for the lab. Grader output goes to log; nil drops it.
+func (t *Target) Grading(l *lab.Lab, sub *submission.Submission, begin func(string) func(error), log io.Writer) (*grader.Grading, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find labctl's own program: %w", err)
 	}
 	return &grader.Grading{
-		API: t.API, Lab: l, Labs: t.labs, Objects: objects, Begin: begin, Log: log,
+		API: t.API, Lab: l, Labs: t.labs, Objects: sub.Unstructured(), Answers: sub.Answers, Begin: begin, Log: log,
 		Target: grader.Target{
 			Kubeconfig: t.Cluster.Kubeconfig, Context: t.Cluster.Context, Cluster: t.Cluster.Name, Provider: t.Engine.Provider(),
 		},

@@ -3,6 +3,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -42,8 +43,9 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Use:   "verify [ID…]",
 		Short: "Prove labs: solution full marks, starter less, each wrong submission fails exactly its check",
 		Long: `Verify grades, on a real cluster, every submission that a lab comes with:
-starter/ must score less than full, solution/ must score full, and each
-wrong/<check-id>/ must fail exactly that check (checks that depend on it are skipped).`,
+starter/ must score less than full (or be refused: that is an exercise, too), solution/
+must score full twice in a row, and each wrong/<check-id>/ must fail exactly that check
+(checks that depend on it are skipped).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.IDs = args
 			return run(cmd.Context(), opts)
@@ -82,7 +84,7 @@ func Run(ctx context.Context, opts *Options) error {
 		return err
 	}
 	progress.Close()
-	return v.summary()
+	return v.summary(labs)
 }
 
 func chosen(opts *Options) ([]*lab.Lab, error) {
@@ -106,18 +108,21 @@ func chosen(opts *Options) ([]*lab.Lab, error) {
 
 // expectation is one submission of a lab and what its report has to be.
 type expectation struct {
-	dir  string // "solution", "starter", "wrong/<check-id>"
-	want func(*lab.Lab, result.Report) error
+	dir   string // "solution", "starter", "wrong/<check-id>"
+	times int    // in a row
+	// refusable says that a submission which may not be applied is as expected.
+	refusable bool
+	want      func(*lab.Lab, result.Report) error
 }
 
 func expectations(l *lab.Lab) ([]expectation, error) {
-	all := []expectation{{"starter", notFull}, {"solution", full}}
+	all := []expectation{{dir: "starter", times: 1, refusable: true, want: notFull}, {dir: "solution", times: 2, want: full}}
 	entries, err := fs.ReadDir(l.Files, "wrong")
 	if err != nil {
 		return nil, fmt.Errorf("list the wrong submissions of lab %s: %w", l.ID, err)
 	}
 	for _, e := range entries {
-		all = append(all, expectation{path.Join("wrong", e.Name()), only(e.Name())})
+		all = append(all, expectation{dir: path.Join("wrong", e.Name()), times: 1, want: only(e.Name())})
 	}
 	return all, nil
 }
@@ -175,6 +180,7 @@ type verifier struct {
 	mu     sync.Mutex
 	runs   int
 	faults []string
+	notes  []string // what an author should know, and is no fault
 }
 
 // lab grades all submissions of one lab, one after the other: they may claim the same
@@ -191,7 +197,7 @@ func (v *verifier) lab(ctx context.Context, l *lab.Lab) error {
 		if v.opts.Only != "" && path.Base(e.dir) != v.opts.Only {
 			continue
 		}
-		for range v.opts.Repeat {
+		for range v.opts.Repeat * e.times {
 			if err := v.one(ctx, l, e); err != nil {
 				return err
 			}
@@ -218,37 +224,69 @@ func (v *verifier) one(ctx context.Context, l *lab.Lab, e expectation) error {
 	return nil
 }
 
-func (v *verifier) grade(ctx context.Context, l *lab.Lab, e expectation) error {
-	sub, err := submission.ReadFS(l.Files, e.dir, submission.Limits{Namespace: l.ID})
-	if err != nil {
+// refused notes that a submission may not be applied, where that is as expected.
+func (v *verifier) refused(l *lab.Lab, e expectation, err error) error {
+	if !e.refusable || fault.KindOf(err) != fault.Input {
 		return err
 	}
+	note := fmt.Sprintf("%s %s is refused, which counts as less than full: %s", l.ID, e.dir, ui.Clean(err.Error(), 300))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !slices.Contains(v.notes, note) {
+		v.notes = append(v.notes, note)
+	}
+	return nil
+}
+
+func (v *verifier) grade(ctx context.Context, l *lab.Lab, e expectation) error {
+	limits := target.Limits(l)
+	limits.AnswersSuffice = true // objects may be what is missing
+	sub, err := submission.ReadFS(l.Files, e.dir, limits)
+	if err != nil {
+		return v.refused(l, e, err)
+	}
 	quiet := func(string) func(error) { return func(error) {} }
-	g, err := v.target.Grading(l, sub.Unstructured(), quiet, nil)
+	g, err := v.target.Grading(l, sub, quiet, nil)
 	if err != nil {
 		return err
 	}
 	r, err := g.Run(ctx)
-	if errClean := g.Clean(ctx); err == nil {
-		err = errClean
+	if errClean := g.Clean(ctx); errClean != nil {
+		return errors.Join(err, errClean)
 	}
 	switch {
 	case err != nil:
-		return err
+		return v.refused(l, e, err)
 	case r.Status != result.Graded:
 		return fmt.Errorf("not graded: %s", r.Message)
 	}
 	return e.want(l, r)
 }
 
-func (v *verifier) summary() error {
+func (v *verifier) summary(labs []*lab.Lab) error {
 	slices.Sort(v.faults)
+	slices.Sort(v.notes)
+	for _, n := range v.notes {
+		fmt.Fprintf(v.opts.Streams.Out, "note\t%s\n", n)
+	}
 	for _, f := range v.faults {
 		fmt.Fprintf(v.opts.Streams.Out, "wrong\t%s\n", f)
 	}
-	fmt.Fprintf(v.opts.Streams.Out, "%d submissions graded, %d as expected\n", v.runs, v.runs-len(v.faults))
+	checks := 0
+	for _, l := range labs {
+		checks += len(l.Checks)
+	}
+	fmt.Fprintf(v.opts.Streams.Out, "%s, %s: %s graded, %d as expected\n",
+		plural(len(labs), "lab"), plural(checks, "check"), plural(v.runs, "submission"), v.runs-len(v.faults))
 	if len(v.faults) > 0 {
 		return &ui.ExitError{Code: 1}
 	}
 	return nil
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
