@@ -176,7 +176,9 @@ type workloadSpec struct {
 // workloadSpecs are those of the workloads that run the tier, or have its name.
 func (s *Session) workloadSpecs(st *kube.State, t lab.Tier) []workloadSpec {
 	var all []workloadSpec
-	of := func(name string, template corev1.PodTemplateSpec) bool { return name == t.Name || runs(template.Spec, t.Image) }
+	of := func(name string, template corev1.PodTemplateSpec) bool {
+		return name == t.Name || runs(template.Spec, t.Image)
+	}
 	for _, d := range st.Deployments {
 		if of(d.Name, d.Spec.Template) {
 			want := valueOr(d.Spec.Replicas, 1)

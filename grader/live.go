@@ -88,7 +88,7 @@ func (l *Live) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	changed, lost := make(chan struct{}, 1), make(chan error, 1)
-	go func() { lost <- l.follow(ctx, changed) }()
+	go func(s *Session) { lost <- follow(ctx, s, changed) }(l.Session)
 	l.judged = map[string]mark{}
 	retry := time.NewTimer(afterFault)
 	defer retry.Stop()
@@ -121,27 +121,27 @@ func (l *Live) Run(ctx context.Context) error {
 }
 
 // follow tells of changes of what checks look at, when they have come to rest.
-func (l *Live) follow(ctx context.Context, changed chan<- struct{}) error {
+func follow(ctx context.Context, s *Session, changed chan<- struct{}) error {
 	same := func(prints map[string]string) func(*kube.State) (bool, string) {
-		return func(st *kube.State) (bool, string) { return !maps.Equal(l.Session.Fingerprints(st), prints), "" }
+		return func(st *kube.State) (bool, string) { return !maps.Equal(s.Fingerprints(st), prints), "" }
 	}
-	last := l.Session.Fingerprints(l.Session.Watcher.State())
+	last := s.Fingerprints(s.Watcher.State())
 	for {
-		st, err := l.Session.Watcher.Await(ctx, same(last))
+		st, err := s.Watcher.Await(ctx, same(last))
 		if err != nil {
 			return err
 		}
 		for began := time.Now(); time.Since(began) < unquiet; {
-			last = l.Session.Fingerprints(st)
+			last = s.Fingerprints(st)
 			within, cancel := context.WithTimeout(ctx, quiet)
-			next, err := l.Session.Watcher.Await(within, same(last))
+			next, err := s.Watcher.Await(within, same(last))
 			cancel()
 			if err != nil { // nothing more has changed
 				break
 			}
 			st = next
 		}
-		last = l.Session.Fingerprints(st)
+		last = s.Fingerprints(st)
 		select {
 		case changed <- struct{}{}:
 		case <-ctx.Done():

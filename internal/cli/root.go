@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/internal/cli/bundle"
+	"labctl.dev/labctl/internal/cli/check"
 	"labctl.dev/labctl/internal/cli/doctor"
 	"labctl.dev/labctl/internal/cli/down"
 	"labctl.dev/labctl/internal/cli/grade"
@@ -91,7 +92,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	}
 	add("cluster", up.NewCmd(streams, nil), status.NewCmd(streams, nil), down.NewCmd(streams, nil),
 		repair.NewCmd(streams, nil), doctor.NewCmd(streams, nil), bundle.NewCmd(streams))
-	add("learn", trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
+	add("learn", check.NewCmd(streams, nil), trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
 	add("grade", labs.NewCmd(streams, nil), grade.NewCmd(streams, nil))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))

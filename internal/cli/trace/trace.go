@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/grader/trace"
+	"labctl.dev/labctl/internal/cli/course"
 	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
@@ -28,6 +29,8 @@ type Options struct {
 	Namespace string // "" means that of the lab that was started last
 	Port      int    // 0 means all
 	JSON, Dot bool
+
+	useCluster func(*course.Course, *student.Lab)
 }
 
 // NewCmd returns the command; run replaces Run in tests.
@@ -50,6 +53,7 @@ Exit codes: 0 every path answers, 1 a path breaks, 2 usage, 3 environment.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Service = args[0]
+			opts.useCluster = func(c *course.Course, mine *student.Lab) { c.UseCluster(cmd, &opts.Target, mine) }
 			return run(cmd.Context(), opts)
 		},
 	}
@@ -68,14 +72,21 @@ func Run(ctx context.Context, opts *Options) error {
 	if opts.Port < 0 || opts.Port > 65535 {
 		return fault.Inputf("--port %d is no port", opts.Port)
 	}
-	catalog, err := opts.Target.Catalog()
+	c, err := course.Open(ctx, opts.Streams, &opts.Target)
 	if err != nil {
 		return err
 	}
-	if err := opts.namespace(ctx, catalog); err != nil {
-		return err
+	if opts.Namespace == "" {
+		l, mine, err := c.Current("")
+		if err != nil {
+			return err
+		}
+		opts.useCluster(c, mine)
+		if opts.Namespace = mine.Namespace; opts.Namespace == "" {
+			opts.Namespace = l.ID
+		}
 	}
-	t, err := opts.trace(ctx, tiers(catalog))
+	t, err := opts.trace(ctx, tiers(c.Catalog))
 	if err != nil {
 		return err
 	}
@@ -85,27 +96,6 @@ func Run(ctx context.Context, opts *Options) error {
 	if !t.OK() {
 		return &ui.ExitError{Code: 1}
 	}
-	return nil
-}
-
-// namespace fills in that of the current lab where none is named.
-func (opts *Options) namespace(ctx context.Context, catalog *lab.Catalog) error {
-	if opts.Namespace != "" {
-		return nil
-	}
-	store, err := student.Open()
-	if err != nil {
-		return err
-	}
-	p, err := store.Load(ctx)
-	if err != nil {
-		return err
-	}
-	_, mine, err := student.Current(p, catalog, "")
-	if err != nil {
-		return err
-	}
-	opts.Namespace = mine.Namespace
 	return nil
 }
 
