@@ -71,11 +71,14 @@ func load(files fs.FS, folder string, runs []string) (*Lab, []Problem, error) {
 
 // folder reports what is missing beside lab.yaml, and wrong submissions for no check.
 func (p *problems) folder(l *Lab) {
-	p.text(l.Files, ReadMeName, "the lab's instructions")
-	if text, err := fs.ReadFile(l.Files, ReadMeName); err == nil && strings.TrimSpace(string(text)) != "" {
+	if text, err := fs.ReadFile(l.Files, ReadMeName); err != nil {
+		p.inFile(ReadMeName, "is missing; it holds the lab's instructions")
+	} else if strings.TrimSpace(string(text)) == "" {
+		p.inFile(ReadMeName, "is empty; it holds the lab's instructions")
+	} else {
 		p.instructions(l, string(text))
 	}
-	p.text(l.Files, ExplanationName, "what students read when they have solved the lab")
+	p.explanation(l.Files)
 	bare := len(l.Tiers) == 0
 	p.manifests(l.Files, StarterDir, "what the student begins with", bare)
 	p.manifests(l.Files, SolutionDir, "what scores full marks", bare)
@@ -94,12 +97,13 @@ func (p *problems) folder(l *Lab) {
 	}
 }
 
-// text reports a text that is missing or empty.
-func (p *problems) text(files fs.FS, name, what string) {
-	if text, err := fs.ReadFile(files, name); err != nil {
-		p.inFile(name, "is missing; it holds %s", what)
+// explanation reports a lab that does not explain itself.
+func (p *problems) explanation(files fs.FS) {
+	const what = "what students read when they have solved the lab"
+	if text, err := fs.ReadFile(files, ExplanationName); err != nil {
+		p.inFile(ExplanationName, "is missing; it holds %s", what)
 	} else if strings.TrimSpace(string(text)) == "" {
-		p.inFile(name, "is empty; it holds %s", what)
+		p.inFile(ExplanationName, "is empty; it holds %s", what)
 	}
 }
 

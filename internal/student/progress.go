@@ -170,3 +170,25 @@ func (l *Lab) Step(of *lab.Lab) (step lab.Step, number int, ok bool) {
 func (l *Lab) Gave(step string) bool {
 	return l != nil && !l.GaveUp[step].IsZero()
 }
+
+// GaveAll tells whether every step was either passed or given up.
+func (l *Lab) GaveAll(of *lab.Lab) bool {
+	for _, s := range of.Steps {
+		if checks := of.StepChecks(s.ID); !l.Gave(s.ID) && l.Count(checks) < len(checks) {
+			return false
+		}
+	}
+	return true
+}
+
+// GiveUp records that the step's solution was asked for before the step was passed.
+func (l *Lab) GiveUp(of *lab.Lab, step string, now time.Time) {
+	checks := of.StepChecks(step)
+	if l.Gave(step) || l.Count(checks) == len(checks) {
+		return
+	}
+	if l.GaveUp == nil {
+		l.GaveUp = map[string]time.Time{}
+	}
+	l.GaveUp[step] = now.UTC()
+}

@@ -81,3 +81,20 @@ func within(l *lab.Lab, names Names) []cobra.Completion {
 	}
 	return all
 }
+
+// Options returns the options of a question of the lab that the student is in.
+func Options(flags *target.Flags, question string) []cobra.Completion {
+	c, err := open(flags, (*student.Store).Peek)
+	if err != nil {
+		return nil
+	}
+	l, _, err := c.Current("")
+	if err != nil {
+		return nil
+	}
+	check, err := l.FindCheck(question)
+	if err != nil {
+		return nil
+	}
+	return check.Options()
+}

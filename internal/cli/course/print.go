@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"labctl.dev/labctl/internal/exercise"
+	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/student"
 	"labctl.dev/labctl/internal/ui"
 )
@@ -160,4 +161,18 @@ func Short(path string) string {
 		return short
 	}
 	return path
+}
+
+// LevelOf returns how a check stands, for its line.
+func LevelOf(mine *student.Lab, check string) Level {
+	if mine == nil || mine.Checks[check] == nil {
+		return Todo
+	}
+	switch mine.Checks[check].Status {
+	case result.Passed:
+		return OK
+	case result.Failed:
+		return Failed
+	}
+	return Todo
 }
