@@ -63,7 +63,7 @@ type liveRound struct {
 	prints  map[string]string
 	results chan judgement
 	cancel  context.CancelFunc
-	left    int
+	left    map[string]bool // not judged yet
 }
 
 type judgement struct {
@@ -174,8 +174,7 @@ func (l *Live) catchUp(ctx context.Context) {
 		}
 	}
 	if l.running != nil {
-		current := !slices.ContainsFunc(due, func(id string) bool { return l.running.prints[id] != prints[id] })
-		if current {
+		if !l.outdated(due, prints) {
 			return
 		}
 		l.abandon()
@@ -183,6 +182,18 @@ func (l *Live) catchUp(ctx context.Context) {
 	if len(due) > 0 {
 		l.begin(ctx, due, prints)
 	}
+}
+
+// outdated tells whether the round under way has to be given up. A check that disturbs is left
+// to end: what has changed may be its own doing, and comes next.
+func (l *Live) outdated(due []string, prints map[string]string) bool {
+	changed := func(id string) bool { return l.running.prints[id] != prints[id] }
+	for _, c := range l.Session.Lab.Checks {
+		if l.running.left[c.ID] && disturbs(c) {
+			return changed(c.ID)
+		}
+	}
+	return slices.ContainsFunc(due, changed)
 }
 
 // wanted are the checks to keep, in the lab's order.
@@ -205,7 +216,7 @@ func (l *Live) abandon() {
 // begin starts a round. What is up to date is known to it.
 func (l *Live) begin(ctx context.Context, due []string, prints map[string]string) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &liveRound{prints: map[string]string{}, results: make(chan judgement, len(due)), cancel: cancel, left: len(due)}
+	r := &liveRound{prints: map[string]string{}, results: make(chan judgement, len(due)), cancel: cancel, left: map[string]bool{}}
 	s := *l.Session
 	s.Known = map[string]Verdict{}
 	for id, m := range l.judged {
@@ -215,7 +226,7 @@ func (l *Live) begin(ctx context.Context, due []string, prints map[string]string
 	}
 	s.Start(ctx, due)
 	for _, id := range due {
-		r.prints[id] = prints[id]
+		r.prints[id], r.left[id] = prints[id], true
 		go func() {
 			v := s.Await(ctx, id)
 			if ctx.Err() == nil {
@@ -233,7 +244,7 @@ func (l *Live) judge(j judgement) {
 	c, _ := l.Session.Lab.Check(j.id)
 	told := ResultOf(c, j.verdict)
 	l.Tell(Event{Judged: &told})
-	if r.left--; r.left == 0 {
+	if delete(r.left, j.id); len(r.left) == 0 {
 		l.abandon()
 		l.Tell(Event{Idle: true})
 	}

@@ -13,8 +13,11 @@ import (
 	"labctl.dev/labctl/grader/probe"
 )
 
-// again is the pause before the second try: what was just applied may still be spreading.
-const again = 400 * time.Millisecond
+// What was just applied may still be spreading: a request that fails is sent again.
+const (
+	tries = 3
+	again = 400 * time.Millisecond
+)
 
 // shot is one request, and what came of it.
 type shot struct {
@@ -79,7 +82,7 @@ func (b *batch) send(ctx context.Context, from probe.Vantage, shots []*shot) err
 	var plan probe.Plan
 	for i, s := range shots {
 		s.probe.ID, s.probe.Timeout = fmt.Sprint(i), b.timeout
-		s.probe.Attempts, s.probe.Serial, s.probe.Interval, s.probe.Until = 2, true, again, probe.UntilOK
+		s.probe.Attempts, s.probe.Serial, s.probe.Interval, s.probe.Until = tries, true, again, probe.UntilOK
 		plan.Probes = append(plan.Probes, s.probe)
 	}
 	results, err := from.Run(ctx, plan)

@@ -69,7 +69,6 @@ Exit codes: 0 all passed, 1 some check failed, 2 usage, 3 environment, 130 inter
 	cmd.Flags().BoolVarP(&opts.Watch, "watch", "w", false, "stay, and check again what changes")
 	cmd.Flags().BoolVar(&opts.All, "all", false, "with --watch: also checks that take pods away or restart them")
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print the report as JSON")
-	cmd.MarkFlagsMutuallyExclusive("watch", "json")
 	cmd.ValidArgsFunction = course.Complete(&opts.Target, course.Started)
 	return cmd
 }
@@ -79,6 +78,9 @@ func Run(ctx context.Context, opts *Options) error {
 	kube.Silence()
 	if opts.All && !opts.Watch {
 		return fault.Inputf("--all goes with --watch: without it every check runs anyway").WithRemedy("labctl check")
+	}
+	if opts.Watch && opts.JSON {
+		return fault.Inputf("only one of --watch and --json is possible").WithRemedy("labctl check --watch | cat tells what happens line by line")
 	}
 	c, err := course.Open(ctx, opts.Streams, &opts.Target)
 	if err != nil {

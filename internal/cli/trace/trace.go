@@ -62,7 +62,6 @@ Exit codes: 0 every path answers, 1 a path breaks, 2 usage, 3 environment.`,
 	cmd.Flags().IntVar(&opts.Port, "port", 0, "follow only this port of the Service (default: all)")
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&opts.Dot, "dot", false, "print a graph for Graphviz")
-	cmd.MarkFlagsMutuallyExclusive("json", "dot")
 	return cmd
 }
 
@@ -71,6 +70,9 @@ func Run(ctx context.Context, opts *Options) error {
 	kube.Silence()
 	if opts.Port < 0 || opts.Port > 65535 {
 		return fault.Inputf("--port %d is no port", opts.Port)
+	}
+	if opts.JSON && opts.Dot {
+		return fault.Inputf("only one of --json and --dot is possible").WithRemedy("labctl trace --help")
 	}
 	c, err := course.Open(ctx, opts.Streams, &opts.Target)
 	if err != nil {
