@@ -289,6 +289,7 @@ func TestLabsAreForTheWorkingFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	front := documents(t)["README.md"]
 	for _, l := range catalog.Labs {
 		instructions, err := l.Instructions()
 		if err != nil {
@@ -299,6 +300,9 @@ func TestLabsAreForTheWorkingFolder(t *testing.T) {
 			if !strings.Contains(text, want) {
 				t.Errorf("lab %s: its README.md lacks %q", l.ID, strings.TrimSpace(want))
 			}
+		}
+		if !strings.Contains(front, "]("+filepath.Dir(l.Path)+"/"+lab.ReadMeName+")") {
+			t.Errorf("README.md does not list lab %s", l.ID)
 		}
 		for _, never := range []string{"labs/", "](../"} {
 			if strings.Contains(text, never) {
