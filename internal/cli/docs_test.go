@@ -39,7 +39,7 @@ func documents(t *testing.T) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			texts[name] = string(text)
+			texts[name] = strings.ReplaceAll(string(text), "[[ .ID ]]", "first-call") // as lab new fills it in
 		}
 	}
 	return texts
