@@ -211,6 +211,9 @@ func (s *Session) attempt(ctx context.Context, c lab.Check) Verdict {
 		if pause(ctx, s.Timeouts.Pause) != nil {
 			return ours(err)
 		}
+		if disturbs(c) {
+			s.await(ctx) // the try before may have replaced pods already
+		}
 	}
 }
 

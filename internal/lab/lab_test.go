@@ -19,7 +19,9 @@ import (
 	"labctl.dev/labctl/labs"
 )
 
-func runs() []string { return []string{"round-trip", "survives-pod-loss"} }
+func runs() []string {
+	return []string{"data-survives-restart", "rolling-update", "round-trip", "survives-pod-loss", "tiers-on-different-nodes"}
+}
 
 // folder puts a lab.yaml into a folder that has all that a lab needs beside it.
 func folder(data string) fstest.MapFS {
@@ -219,13 +221,13 @@ func TestCatalog(t *testing.T) {
 	var ids []string
 	for _, l := range c.Labs {
 		ids = append(ids, l.ID)
-		for _, name := range []string{"README.md", "solution/frontend.yaml"} {
+		for _, name := range []string{"README.md", "EXPLANATION.md"} {
 			if _, err := fs.Stat(l.Files, name); err != nil {
 				t.Errorf("lab %s: %v", l.ID, err)
 			}
 		}
 	}
-	if len(ids) < 3 || !cmp.Equal(ids[:3], []string{"clusterip", "nodeport", "loadbalancer"}) {
+	if len(ids) < 5 || !cmp.Equal(ids[:5], []string{"clusterip", "nodeport", "loadbalancer", "three-tier", "which-type"}) {
 		t.Errorf("labs in order: %v", ids)
 	}
 	_, err = c.Lab("loadbalancr")
