@@ -48,3 +48,14 @@ func testStore(t *testing.T) *Store {
 	t.Helper()
 	return &Store{dir: t.TempDir(), now: func() time.Time { return clock(12) }}
 }
+
+// mapFS is files by name.
+type mapFS map[string]string
+
+func (m mapFS) fs() fstest.MapFS {
+	files := fstest.MapFS{}
+	for name, text := range m {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+}

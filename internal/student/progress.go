@@ -42,15 +42,24 @@ type Lab struct {
 type Check struct {
 	Status      result.CheckStatus `json:"status,omitempty"`      // "" where it was not tried yet
 	FirstPassed time.Time          `json:"firstPassed,omitzero"`  // zero where it never passed
+	Held        bool               `json:"held,omitempty"`        // it passed since the lab was started or reset
 	Changed     time.Time          `json:"changed,omitzero"`      // when the status became what it is
 	Hints       int                `json:"hints,omitempty"`       // how many of the lab's hints were shown
 	Regressions int                `json:"regressions,omitempty"` // how often it failed after it had passed
 	Told        string             `json:"told,omitempty"`        // the hint from an observed failure that was shown last
 }
 
-// Regressed tells whether the check failed the last time, though it had passed before.
+// Regressed tells whether the check failed the last time, though it had passed before. What
+// was before the lab was reset does not count.
 func (c *Check) Regressed() bool {
-	return c != nil && c.Status == result.Failed && !c.FirstPassed.IsZero()
+	return c != nil && c.Status == result.Failed && c.Held
+}
+
+// Renew forgets how the checks stand, since the lab begins anew. What was reached stays known.
+func (l *Lab) Renew(now time.Time) {
+	for _, c := range l.Checks {
+		c.Status, c.Held, c.Changed = "", false, now.UTC()
+	}
 }
 
 // Change is a check whose status is another than it was.
@@ -91,8 +100,11 @@ func (c *Check) record(verdict result.Check, now time.Time) (Change, bool) {
 	change := Change{Check: verdict.ID, From: c.Status, To: verdict.Status}
 	c.Status, c.Changed = verdict.Status, now.UTC()
 	switch {
-	case c.Status == result.Passed && c.FirstPassed.IsZero():
-		c.FirstPassed = now.UTC()
+	case c.Status == result.Passed:
+		c.Held = true
+		if c.FirstPassed.IsZero() {
+			c.FirstPassed = now.UTC()
+		}
 	case c.Regressed():
 		change.Regression = true
 		c.Regressions++

@@ -101,3 +101,34 @@ func TestCurrent(t *testing.T) {
 		}
 	}
 }
+
+func TestRenew(t *testing.T) {
+	l, p := guestbook(), &Progress{}
+	p.Record(l, report("a", "passed", "b", "passed", "c", "passed"), clock(1))
+	p.Labs[l.ID].Renew(clock(2))
+	mine := p.Labs[l.ID]
+	if mine.Complete(l) || mine.Count(l.Visible()) != 0 || mine.Solved != clock(1) || mine.Checks["a"].FirstPassed != clock(1) {
+		t.Errorf("after a reset: %+v", mine)
+	}
+	if changes := p.Record(l, report("a", "failed"), clock(3)); len(changes) != 1 || changes[0].Regression || mine.Checks["a"].Regressed() {
+		t.Errorf("what fails after a reset is no regression: %+v", changes)
+	}
+}
+
+func TestGiveUp(t *testing.T) {
+	l, p := guestbook(), &Progress{}
+	p.Record(l, report("a", "passed", "b", "passed"), clock(1))
+	mine := p.Labs[l.ID]
+	for hour := range 3 {
+		mine.GiveUp(l, "one", clock(2+hour)) // passed: there is nothing to give up
+		if hour > 0 {
+			mine.GiveUp(l, "two", clock(2+hour))
+		}
+		if want := hour > 0; mine.GaveAll(l) != want {
+			t.Errorf("%d: gave all: %v", hour, mine.GaveAll(l))
+		}
+	}
+	if mine.Gave("one") || mine.GaveUp["two"] != clock(3) {
+		t.Errorf("gave up %v", mine.GaveUp)
+	}
+}

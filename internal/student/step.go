@@ -42,20 +42,23 @@ func Solutions(l *lab.Lab) ([]Solution, error) {
 	return all, nil
 }
 
-// StepFiles returns the names of the files in which the work of a step is done. Which they are
-// is known where the comments of the files name steps ("# Step 2: …"), or where the lab has
-// one step only.
+// StepFiles returns the names of the files in which the work of a step is done; a step may
+// have none. Which they are is known where the comments of any file name steps
+// ("# Step 2: …"), or where the lab has one step only.
 func StepFiles(l *lab.Lab, number int) (names []string, known bool, err error) {
 	all, err := Solutions(l)
 	if err != nil {
 		return nil, false, err
 	}
+	known = len(l.Steps) == 1
 	for _, s := range all {
-		if named := stepsNamed(s); slices.Contains(named, number) || len(l.Steps) == 1 {
+		named := stepsNamed(s)
+		known = known || len(named) > 0
+		if slices.Contains(named, number) || len(l.Steps) == 1 {
 			names = append(names, s.Name)
 		}
 	}
-	return names, len(names) > 0, nil
+	return names, known, nil
 }
 
 // stepsNamed returns the numbers of the steps that the file's comments name.

@@ -47,7 +47,7 @@ you added, stay as they are and are named.
 
 --force starts over: changed files are replaced and the namespace is made anew. Copies of
 both are kept in the working folder, as FILE.bak-TIME and namespace.bak-TIME.
-With STEP only the files of that step are taken. Progress is kept.`,
+With STEP only the files of that step are taken. What you reached stays in your progress.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.cmd = cmd
@@ -115,7 +115,7 @@ func (o *Options) files(l *lab.Lab) (func(string) bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !known {
+	if !known || len(files) == 0 {
 		return nil, fault.Inputf("no file of lab %s says that it belongs to step %d, %s", l.ID, number, step.ID).
 			WithRemedy("labctl reset, which takes all of them")
 	}
@@ -230,6 +230,9 @@ func (r *resetting) record(ctx context.Context, place *exercise.Place, namespace
 	}
 	_, err := r.course.Update(ctx, r.lab, func(_ *student.Progress, mine *student.Lab) {
 		mine.Folder, mine.Cluster, mine.Namespace = r.folder.Dir, place.Cluster, namespace
+		if r.opts.Force && r.only == nil {
+			mine.Renew(r.course.Now())
+		}
 	})
 	return err
 }

@@ -74,17 +74,42 @@ func Run(ctx context.Context, opts *Options) error {
 			return fault.Inputf("step %s is not passed yet: %d of %d checks", step.ID, mine.Count(checks), len(checks)).
 				WithRemedy("labctl hint; or labctl solution %s --give-up, which is recorded", step.ID)
 		}
-		_, err := c.Update(ctx, l, func(_ *student.Progress, mine *student.Lab) { mine.GiveUp(l, step.ID, c.Now()) })
-		if err != nil {
+		if err := opts.giveUp(ctx, c, l, step, number); err != nil {
 			return err
 		}
-		fmt.Fprintf(opts.Streams.Err, "labctl: note: step %s is recorded as given up\n", step.ID)
 	}
 	if err := opts.files(l, number); err != nil {
 		return err
 	}
 	opts.answers(checks)
 	return nil
+}
+
+// giveUp records it: for every step where the solution cannot be shown for one alone.
+func (o *Options) giveUp(ctx context.Context, c *course.Course, l *lab.Lab, step lab.Step, number int) error {
+	steps := []lab.Step{step}
+	if _, known, err := student.StepFiles(l, number); err != nil {
+		return err
+	} else if !known {
+		steps = l.Steps
+	}
+	_, err := c.Update(ctx, l, func(_ *student.Progress, mine *student.Lab) {
+		for _, s := range steps {
+			mine.GiveUp(l, s.ID, c.Now())
+		}
+	})
+	if err == nil {
+		fmt.Fprintf(o.Streams.Err, "labctl: note: recorded as given up: %s\n", titles(steps))
+	}
+	return err
+}
+
+func titles(steps []lab.Step) string {
+	ids := make([]string, len(steps))
+	for i, s := range steps {
+		ids[i] = s.ID
+	}
+	return strings.Join(ids, ", ")
 }
 
 // files prints what the solution changes in the step's files.
@@ -99,6 +124,9 @@ func (o *Options) files(l *lab.Lab, number int) error {
 	}
 	if !known && len(changes) > 0 {
 		fmt.Fprintf(o.Streams.Err, "labctl: note: the files do not say which step they belong to; this is the whole solution\n")
+	}
+	if known && len(names) == 0 {
+		fmt.Fprintln(o.Streams.Out, "The solution changes no file in this step.")
 	}
 	for _, s := range changes {
 		if known && !contains(names, s.Name) {
