@@ -122,7 +122,7 @@ func newFlow() flow { return flow{class: map[probe.Class]int{}} }
 // controls ask every node how it is, as often as a chunk allows.
 func (s *Session) controls(timeout time.Duration) []question {
 	var questions []question
-	_, ips := nodes(s.Watcher.State())
+	_, ips := Nodes(s.Watcher.State())
 	for _, ip := range ips {
 		to := fmt.Sprintf("http://%s:%d/healthz", ip, controlPort)
 		questions = append(questions, question{
