@@ -34,6 +34,14 @@ func labctl(t *testing.T) string {
 	return path
 }
 
+// cluster is the name of the cluster that the tests run on.
+func cluster() string {
+	if name := os.Getenv("LABCTL_E2E_CLUSTER"); name != "" {
+		return name
+	}
+	return "labctl"
+}
+
 // outcome is what came of one command.
 type outcome struct {
 	code           int
@@ -67,6 +75,7 @@ func startWith(t *testing.T, limit time.Duration, env []string, args ...string) 
 	r := &running{cmd: exec.CommandContext(ctx, labctl(t), args...), began: time.Now(), cancel: cancel}
 	r.cmd.Env = append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	r.cmd.Env = append(os.Environ(), "LABCTL_CLUSTER="+cluster())
 	r.cmd.WaitDelay = time.Second
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -135,13 +144,18 @@ func told(c result.Check) string {
 	return strings.Join(parts, "\n")
 }
 
+// engineBin is the container engine's command line.
+func engineBin() string {
+	if bin := os.Getenv("KIND_EXPERIMENTAL_PROVIDER"); bin != "" {
+		return bin
+	}
+	return "docker"
+}
+
 // engine runs the container engine's command line.
 func engine(t *testing.T, args ...string) string {
 	t.Helper()
-	bin := os.Getenv("KIND_EXPERIMENTAL_PROVIDER")
-	if bin == "" {
-		bin = "docker"
-	}
+	bin := engineBin()
 	// Cleanups run after the test's own context has ended.
 	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), bin, args...).CombinedOutput()
 	if err != nil {
@@ -153,7 +167,7 @@ func engine(t *testing.T, args ...string) string {
 // kubectl runs kubectl in the control plane's node.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	return engine(t, append([]string{"exec", "labctl-control-plane", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"}, args...)...)
+	return engine(t, append([]string{"exec", cluster() + "-control-plane", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"}, args...)...)
 }
 
 // until polls a condition.

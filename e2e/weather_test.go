@@ -47,9 +47,9 @@ func startGrading(t *testing.T, limit time.Duration, env []string, more ...strin
 func TestAPIServerDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	r, _ := startGrading(t, 3*time.Minute, nil, "--json", file)
-	engine(t, "pause", "labctl-control-plane")
+	engine(t, "pause", cluster()+"-control-plane")
 	t.Cleanup(func() {
-		engine(t, "unpause", "labctl-control-plane")
+		engine(t, "unpause", cluster()+"-control-plane")
 		until(t, 2*time.Minute, "the cluster is healthy again", func() bool { return run(t, time.Minute, "status").code == 0 })
 	})
 	notGraded(t, r, file)

@@ -26,10 +26,6 @@ type Target struct {
 // Dial opens a session on a real cluster. Balanced tells whether load balancers are served.
 // The session's watches end with ctx.
 func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Context, *engine.Engine) error) (*Session, error) {
-	nonce := make([]byte, 12)
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, fmt.Errorf("choose this run's value: %w", err)
-	}
 	e, err := engine.Detect(ctx, t.Provider)
 	if err != nil {
 		return nil, err
@@ -37,6 +33,21 @@ func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Conte
 	client, err := kube.Connect(t.Kubeconfig, t.Context)
 	if err != nil {
 		return nil, err
+	}
+	outside := probe.Outside(e, t.Cluster)
+	return Open(ctx, l, client, t, Places{
+		Pod:      func(name string) probe.Vantage { return probe.Pod(client, t.Namespace, name) },
+		Outside:  outside,
+		Balanced: func(ctx context.Context) error { return balanced(ctx, e) },
+	})
+}
+
+// Open opens a session on a cluster that is connected already. The session's watches end
+// with ctx.
+func Open(ctx context.Context, l *lab.Lab, client *kube.Client, t Target, places Places) (*Session, error) {
+	nonce := make([]byte, 12)
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, fmt.Errorf("choose this run's value: %w", err)
 	}
 	fixtures, err := inventory(ctx, client)
 	if err != nil {
@@ -46,14 +57,8 @@ func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Conte
 	if err != nil {
 		return nil, err
 	}
-	outside := probe.Outside(e, t.Cluster)
 	return &Session{
-		Lab: l, Namespace: t.Namespace, Cluster: client, Watcher: w,
-		Places: Places{
-			Pod:      func(name string) probe.Vantage { return probe.Pod(client, t.Namespace, name) },
-			Outside:  outside,
-			Balanced: func(ctx context.Context) error { return balanced(ctx, e) },
-		},
+		Lab: l, Namespace: t.Namespace, Cluster: client, Watcher: w, Places: places,
 		IsImage: func(image, imageID string) bool { return fixtures[image].Matches(imageID) },
 		Nonce:   hex.EncodeToString(nonce), Timeouts: DefaultTimeouts(),
 	}, nil

@@ -50,7 +50,7 @@ func (s *Session) asker(ctx context.Context, tier string, pods []corev1.Pod) (*a
 // tierEnv is the environment of the pod's container that runs the tier.
 func (s *Session) tierEnv(ctx context.Context, t lab.Tier, pod *corev1.Pod) (map[string]string, error) {
 	for _, c := range pod.Spec.Containers {
-		if sameImage(c.Image, t.Image) {
+		if SameImage(c.Image, t.Image) {
 			env, err := s.Cluster.Env(ctx, s.Namespace, pod, c.Name)
 			if err != nil {
 				return nil, fmt.Errorf("read the environment of pod/%s: %w", pod.Name, err)

@@ -130,7 +130,7 @@ func (s *Session) knock(ctx context.Context, ways []entrance) (Verdict, error) {
 // own ports on each node. External IPs are a verdict by themselves: they may belong to
 // anybody, so they are never dialled.
 func entrances(st *kube.State, pods []corev1.Pod) ([]entrance, *Verdict) {
-	names, ips := nodes(st)
+	names, ips := Nodes(st)
 	var ways []entrance
 	everyNode := func(port int, why string) {
 		for i, ip := range ips {
@@ -151,7 +151,7 @@ func entrances(st *kube.State, pods []corev1.Pod) ([]entrance, *Verdict) {
 			if p.NodePort != 0 {
 				everyNode(int(p.NodePort), "node port of service/"+svc.Name)
 			}
-			if address := ingress(svc); address != "" {
+			if address := Ingress(svc); address != "" {
 				ways = append(ways, entrance{host: address, port: int(p.Port), why: "load balancer of service/" + svc.Name})
 			}
 		}

@@ -128,7 +128,7 @@ func (s *Session) predictedWays(ctx context.Context, r *lab.Predict) ([]way, *Ve
 		return []way{{via: r.Via, host: svc.Spec.ClusterIP, port: r.Port}}, nil, nil
 	case lab.ViaNodePort:
 		var ways []way
-		names, ips := nodes(st)
+		names, ips := Nodes(st)
 		for i, ip := range ips {
 			ways = append(ways, way{via: r.Via, host: ip, port: r.Port, name: names[i]})
 		}

@@ -105,7 +105,7 @@ func (s *Session) ways(ctx context.Context, svc *corev1.Service, r *lab.Reach) (
 				v := refuted(fmt.Sprintf("Service %s has no node port", svc.Name), observed("service/"+svc.Name+" spec.type", "NodePort", string(svc.Spec.Type)))
 				return nil, &v, nil
 			}
-			names, ips := nodes(s.Watcher.State())
+			names, ips := Nodes(s.Watcher.State())
 			for i, ip := range ips {
 				ways = append(ways, way{via: via, host: ip, port: port, name: names[i]})
 			}

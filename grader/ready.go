@@ -53,7 +53,11 @@ func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
 	if heldUpByNode(last.troubled) {
 		return tierState{err: fmt.Errorf("wait for %s: %s", t.Name, last.why)}
 	}
-	v := refuted(fmt.Sprintf("%s is not ready: %s", t.Name, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
+	why := fmt.Sprintf("%s is not ready: %s", t.Name, last.why)
+	if s.Patience > 0 && !last.hopeless {
+		why = fmt.Sprintf("%s is still starting after %s: %s", t.Name, s.Patience, last.why)
+	}
+	v := refuted(why, s.diagnose(context.WithoutCancel(ctx), last)...)
 	v.Hint = last.hint
 	return tierState{trouble: &v}
 }
@@ -91,7 +95,7 @@ func (s *Session) census(st *kube.State, t lab.Tier) census {
 	case len(waiting) > 0 || len(c.troubled) > 0 || len(c.pods) == 0:
 		c.why = strings.Join(waiting, "; ")
 		for _, p := range c.troubled {
-			if why, final := stuck(p); why != "" {
+			if why, final := Stuck(p); why != "" {
 				c.why, c.hopeless = fmt.Sprintf("pod/%s: %s", p.Name, why), final
 				if final {
 					break
@@ -157,8 +161,8 @@ func (s *Session) absent(st *kube.State, t lab.Tier) (why, hint string) {
 	return "nothing runs " + t.Image, fmt.Sprintf("deploy %s with the image %s", t.Name, t.Image)
 }
 
-// stuck says why a pod is not ready, and whether that is for good.
-func stuck(p corev1.Pod) (why string, final bool) {
+// Stuck says why a pod is not ready, and whether that is for good.
+func Stuck(p corev1.Pod) (why string, final bool) {
 	for _, cs := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		w := cs.State.Waiting
 		if w == nil {
@@ -208,7 +212,7 @@ func (s *Session) diagnose(ctx context.Context, c census) []result.Evidence {
 		if i == 2 {
 			break // two pods of one workload tell the same story
 		}
-		evidence = append(evidence, warnings(c.events, p.Name)...)
+		evidence = append(evidence, Warnings(c.events, p.Name)...)
 		for _, cs := range p.Status.ContainerStatuses {
 			if cs.RestartCount == 0 && cs.State.Terminated == nil {
 				continue
@@ -223,8 +227,8 @@ func (s *Session) diagnose(ctx context.Context, c census) []result.Evidence {
 	return evidence
 }
 
-// warnings are the last three warnings about an object.
-func warnings(events []corev1.Event, name string) []result.Evidence {
+// Warnings are the last three warnings about an object.
+func Warnings(events []corev1.Event, name string) []result.Evidence {
 	var found []corev1.Event
 	for _, e := range events {
 		if e.Type == corev1.EventTypeWarning && e.InvolvedObject.Name == name {
@@ -245,7 +249,7 @@ func warnings(events []corev1.Event, name string) []result.Evidence {
 // genuine tells whether the pod's containers of the image really run the fixture image.
 func (s *Session) genuine(p corev1.Pod, image string) bool {
 	for _, c := range p.Spec.Containers {
-		if !sameImage(c.Image, image) {
+		if !SameImage(c.Image, image) {
 			continue
 		}
 		for _, cs := range p.Status.ContainerStatuses {
@@ -258,11 +262,11 @@ func (s *Session) genuine(p corev1.Pod, image string) bool {
 }
 
 func runs(spec corev1.PodSpec, image string) bool {
-	return slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return sameImage(c.Image, image) })
+	return slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return SameImage(c.Image, image) })
 }
 
-// sameImage compares references as the node does: without a registry they mean docker.io.
-func sameImage(a, b string) bool {
+// SameImage compares references as the node does: without a registry they mean docker.io.
+func SameImage(a, b string) bool {
 	return strings.TrimPrefix(a, "docker.io/") == strings.TrimPrefix(b, "docker.io/")
 }
 

@@ -101,8 +101,8 @@ func (s *Session) awaitAddress(ctx context.Context, service string) (string, *Ve
 		if svc == nil {
 			return true, ""
 		}
-		address = ingress(svc)
-		return address != "" || optsOut(svc) != "", name + " has no external address yet"
+		address = Ingress(svc)
+		return address != "" || OptsOut(svc) != "", name + " has no external address yet"
 	})
 	switch {
 	case address != "":
@@ -110,7 +110,7 @@ func (s *Session) awaitAddress(ctx context.Context, service string) (string, *Ve
 	case err == nil:
 		why := "the Service is gone"
 		if svc := find(st, service); svc != nil {
-			why = optsOut(svc)
+			why = OptsOut(svc)
 		}
 		v := refuted("no load balancer serves Service "+service+": "+why, observed(name+" status.loadBalancer", "an address", "none"))
 		return "", &v, nil
@@ -121,14 +121,14 @@ func (s *Session) awaitAddress(ctx context.Context, service string) (string, *Ve
 		return "", nil, err
 	}
 	got := fmt.Sprintf("pending after %s", time.Since(start).Round(time.Second))
-	for _, e := range warnings(s.Watcher.State().Events, service) {
+	for _, e := range Warnings(s.Watcher.State().Events, service) {
 		got += "; " + e.Got
 	}
 	return "", nil, fmt.Errorf("the load balancer gave %s no address: %s", name, got)
 }
 
-// optsOut says which field of a Service keeps this cluster's load balancer from serving it.
-func optsOut(svc *corev1.Service) string {
+// OptsOut says which field of a Service keeps this cluster's load balancer from serving it.
+func OptsOut(svc *corev1.Service) string {
 	switch {
 	case svc.Spec.Type != corev1.ServiceTypeLoadBalancer:
 		return fmt.Sprintf("its type is %s", svc.Spec.Type)
@@ -140,7 +140,8 @@ func optsOut(svc *corev1.Service) string {
 	return ""
 }
 
-func ingress(svc *corev1.Service) string {
+// Ingress returns a Service's external address, or "" where it has none yet.
+func Ingress(svc *corev1.Service) string {
 	for _, in := range svc.Status.LoadBalancer.Ingress {
 		if a := orElse(in.IP, in.Hostname); a != "" {
 			return a
@@ -189,8 +190,8 @@ func addresses(st *kube.State, service string) (ready, notReady []string) {
 	return ready, notReady
 }
 
-// nodes returns the cluster's node addresses in the order of the nodes' names.
-func nodes(st *kube.State) (names, ips []string) {
+// Nodes returns the cluster's node addresses in the order of the nodes' names.
+func Nodes(st *kube.State) (names, ips []string) {
 	sorted := slices.Clone(st.Nodes)
 	slices.SortFunc(sorted, func(a, b corev1.Node) int { return strings.Compare(a.Name, b.Name) })
 	for _, n := range sorted {

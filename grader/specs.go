@@ -144,6 +144,11 @@ func entry(c lab.Check, spec ginkgo.SpecReport, verdicts map[string]Verdict) res
 	case v.Status == result.Passed && !spec.State.Is(ginkgotypes.SpecStatePassed):
 		v.Status, v.Message = result.Error, spec.FailureMessage()
 	}
+	return ResultOf(c, v)
+}
+
+// ResultOf is a verdict as a report has it.
+func ResultOf(c lab.Check, v Verdict) result.Check {
 	check := result.Check{
 		ID: c.ID, Title: c.Title, Step: c.Step, Status: v.Status, MaxPoints: c.Points,
 		Message: v.Message, Hint: v.Hint, Seconds: v.Seconds, Evidence: v.Evidence, Visibility: c.Visibility,

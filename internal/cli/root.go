@@ -14,16 +14,28 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl.dev/labctl/internal/cli/answer"
 	"labctl.dev/labctl/internal/cli/bundle"
+	"labctl.dev/labctl/internal/cli/check"
 	"labctl.dev/labctl/internal/cli/doctor"
 	"labctl.dev/labctl/internal/cli/down"
+	"labctl.dev/labctl/internal/cli/explain"
 	"labctl.dev/labctl/internal/cli/grade"
 	"labctl.dev/labctl/internal/cli/graderprocess"
+	"labctl.dev/labctl/internal/cli/hint"
+	"labctl.dev/labctl/internal/cli/kubectl"
 	"labctl.dev/labctl/internal/cli/lab"
 	"labctl.dev/labctl/internal/cli/labs"
 	"labctl.dev/labctl/internal/cli/loadbalancer"
+	"labctl.dev/labctl/internal/cli/progress"
 	"labctl.dev/labctl/internal/cli/repair"
+	"labctl.dev/labctl/internal/cli/reset"
+	"labctl.dev/labctl/internal/cli/show"
+	"labctl.dev/labctl/internal/cli/solution"
+	"labctl.dev/labctl/internal/cli/start"
 	"labctl.dev/labctl/internal/cli/status"
+	"labctl.dev/labctl/internal/cli/submit"
+	"labctl.dev/labctl/internal/cli/trace"
 	"labctl.dev/labctl/internal/cli/up"
 	"labctl.dev/labctl/internal/cli/version"
 	"labctl.dev/labctl/internal/fault"
@@ -77,6 +89,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	})
 	root.AddGroup(
 		&cobra.Group{ID: "cluster", Title: "Cluster:"},
+		&cobra.Group{ID: "learn", Title: "Learning:"},
 		&cobra.Group{ID: "grade", Title: "Grading:"},
 		&cobra.Group{ID: "author", Title: "Lab authors:"},
 	)
@@ -88,7 +101,11 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	}
 	add("cluster", up.NewCmd(streams, nil), status.NewCmd(streams, nil), down.NewCmd(streams, nil),
 		repair.NewCmd(streams, nil), doctor.NewCmd(streams, nil), bundle.NewCmd(streams))
-	add("grade", labs.NewCmd(streams, nil), grade.NewCmd(streams, nil))
+	add("learn", labs.NewCmd(streams, nil), start.NewCmd(streams, nil), show.NewCmd(streams, nil), check.NewCmd(streams, nil), hint.NewCmd(streams, nil),
+		explain.NewCmd(streams, nil), answer.NewCmd(streams, nil), solution.NewCmd(streams, nil), reset.NewCmd(streams, nil),
+		submit.NewCmd(streams, nil), progress.NewCmd(streams, nil),
+		trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
+	add("grade", grade.NewCmd(streams, nil))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)

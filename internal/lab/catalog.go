@@ -56,6 +56,7 @@ func (c *Catalog) Lab(id string) (*Lab, error) {
 type catalogReader struct {
 	runs        []string
 	labs        []*Lab
+	read        int             // labs that were found, with and without problems
 	replaceable map[string]bool // ids of built-in labs whose place was not taken yet
 	problems    []Problem
 }
@@ -70,11 +71,11 @@ func (r *catalogReader) dir(dir string) error {
 	if _, err := fs.Stat(files, FileName); err == nil {
 		return r.one(files, name)
 	}
-	before := len(r.labs) + len(r.problems)
+	before := r.read
 	if err := r.several(files, name); err != nil {
 		return err
 	}
-	if len(r.labs)+len(r.problems) == before {
+	if r.read == before {
 		return fault.Inputf("read labs: no %s in %s or in a folder in it", FileName, dir)
 	}
 	return nil
@@ -110,6 +111,7 @@ func (r *catalogReader) one(files fs.FS, folder string) error {
 	if err != nil {
 		return err
 	}
+	r.read++
 	r.problems = append(r.problems, found...)
 	if len(found) > 0 {
 		return nil

@@ -13,17 +13,17 @@ const APIVersion = "labctl.dev/lab/v1"
 
 // Lab is one folder under labs/: its lab.yaml, and the files beside it.
 type Lab struct {
-	APIVersion string  `json:"apiVersion"`
-	ID         string  `json:"id"`      // as in "labctl grade --lab ID"
-	Version    string  `json:"version"` // changes when marks could
-	Title      string  `json:"title"`
-	Summary    string  `json:"summary"`
-	Category   string  `json:"category"` // core, concepts or troubleshooting: its part of the catalogue
-	Minutes    int     `json:"minutes"`  // that a student needs
-	Ready      Seconds `json:"ready"`    // how long workloads get to become ready
-	Tiers      []Tier  `json:"tiers"`
-	Steps      []Step  `json:"steps"`
-	Checks     []Check `json:"checks"`
+	APIVersion string  `json:"apiVersion"`      // labctl.dev/lab/v1
+	ID         string  `json:"id"`              // as in "labctl grade --lab ID"
+	Version    string  `json:"version"`         // changes when marks could
+	Title      string  `json:"title"`           // as in the list of labs
+	Summary    string  `json:"summary"`         // one sentence on what the student achieves
+	Category   string  `json:"category"`        // core, concepts or troubleshooting: its part of the catalogue
+	Minutes    int     `json:"minutes"`         // that a student needs
+	Ready      Seconds `json:"ready"`           // how long workloads get to become ready
+	Tiers      []Tier  `json:"tiers,omitempty"` // the parts of the application; none where questions are all there is
+	Steps      []Step  `json:"steps"`           // the parts of README.md, in its order
+	Checks     []Check `json:"checks"`          // what is graded, in this order; points sum to 100
 
 	// Files is the lab's folder: README.md, EXPLANATION.md, starter/, solution/, wrong/<check-id>/.
 	Files fs.FS `json:"-"`
@@ -46,17 +46,17 @@ type Tier struct {
 
 // Step is a part of the lab's instructions, and groups checks.
 type Step struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
+	ID    string `json:"id"`    // as in "labctl show STEP"
+	Title string `json:"title"` // as in README.md's heading "## Step N: TITLE"
 }
 
 // Check is one thing that is graded. Exactly one of Reach, App, Internal, Resolve, Question
 // and Run is set: Run names a check written in Go, the others are checks as data.
 type Check struct {
-	ID        string   `json:"id"`
-	Title     string   `json:"title"`
-	Step      string   `json:"step"`
-	Points    float64  `json:"points"`
+	ID        string   `json:"id"`                  // an interface: reports and gradebooks refer to it
+	Title     string   `json:"title"`               // what is so when the check passes
+	Step      string   `json:"step"`                // the id of the step that it belongs to
+	Points    float64  `json:"points"`              // above 0; all checks' points sum to 100
 	DependsOn []string `json:"dependsOn,omitempty"` // checks that must have passed, listed earlier
 	Timeout   Seconds  `json:"timeout,omitempty"`   // of this check after workloads are ready; 0 means 30s
 	Hints     []string `json:"hints"`               // from gentle to plain
@@ -84,7 +84,7 @@ const (
 
 // Reach sends identified requests to a Service and looks at who answers.
 type Reach struct {
-	Service string `json:"service"`
+	Service string `json:"service"`        // the Service's name
 	Tier    string `json:"tier"`           // whose pods must answer, and nobody else
 	From    string `json:"from,omitempty"` // the tier from whose pods is asked; "" means outside
 	Via     []Via  `json:"via"`            // every one of these ways must work
@@ -108,7 +108,7 @@ type Reach struct {
 // App asks the application in every pod of a tier, from inside that pod, over loopback:
 // it shows whether the pod's own configuration reaches the next tier.
 type App struct {
-	Tier     string `json:"tier"`
+	Tier     string `json:"tier"`     // whose pods are asked
 	Path     string `json:"path"`     // "/readyz", "/api/whoami"
 	Answered string `json:"answered"` // the tier that must have answered behind it
 }
@@ -116,13 +116,13 @@ type App struct {
 // Internal tries every way into the tiers' pods from outside: node ports, load balancer
 // addresses, externalIPs and host ports. None may answer, while inside each does.
 type Internal struct {
-	Tiers []string `json:"tiers"`
+	Tiers []string `json:"tiers"` // whose pods nobody outside may reach
 }
 
 // Resolve asks the cluster's DNS, from a pod, what the name of a Service stands for.
 type Resolve struct {
-	Service string `json:"service"`
-	From    string `json:"from"` // the tier from whose pods is asked
+	Service string `json:"service"` // the name that is looked up
+	From    string `json:"from"`    // the tier from whose pods is asked
 	// To is what the name must stand for: "service" (its ClusterIP), "pods" (the addresses of
 	// exactly the ready pods of Tier: a headless Service) or "alias" (another Service, named by
 	// Target: an ExternalName).
@@ -134,7 +134,7 @@ type Resolve struct {
 // Question is answered in the submission's answers.yaml, under the check's id. Exactly one of
 // Choose, Order and Predict is set.
 type Question struct {
-	Ask    string   `json:"ask"`
+	Ask    string   `json:"ask"`              // the question itself
 	Choose []string `json:"choose,omitempty"` // what there is to choose from
 	Answer string   `json:"answer,omitempty"` // the right one of Choose
 	Order  []string `json:"order,omitempty"`  // in the right order; students see them shuffled
@@ -146,16 +146,16 @@ type Question struct {
 // Predict is one request. Its answer is what comes of it: "answers", or the class of the
 // failure (TIMEOUT, REFUSED, DNS, RESET).
 type Predict struct {
-	Service string `json:"service"`
+	Service string `json:"service"`        // the Service that is asked
 	From    string `json:"from,omitempty"` // the tier from whose pods is asked; "" means outside
-	Via     Via    `json:"via"`
-	Port    int    `json:"port"` // the Service's port; with via nodePort the port of each node
+	Via     Via    `json:"via"`            // the way that the request takes
+	Port    int    `json:"port"`           // the Service's port; with via nodePort the port of each node
 }
 
 // Run is a check written in Go, by its registered name, with its parameters.
 type Run struct {
-	Name string            `json:"name"`
-	With map[string]string `json:"with,omitempty"`
+	Name string            `json:"name"`           // as registered in grader/
+	With map[string]string `json:"with,omitempty"` // its parameters
 }
 
 // Points returns the sum over all checks.

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,7 +35,11 @@ func folder(data string) fstest.MapFS {
 		"solution/app.yaml":    manifest,
 		"solution/another.yml": manifest,
 	}
-	checks := data[strings.LastIndex(data, "\nchecks:")+1:]
+	before, checks, _ := strings.Cut(data, "\nchecks:")
+	_, steps, _ := strings.Cut(before, "\nsteps:")
+	for i, m := range regexp.MustCompile(`\btitle: ([^,}\n]+)`).FindAllStringSubmatch(steps, -1) {
+		files["README.md"].Data = fmt.Appendf(files["README.md"].Data, "\n## Step %d: %s\n", i+1, m[1])
+	}
 	for _, m := range regexp.MustCompile(`\bid: ([\w-]+)`).FindAllStringSubmatch(checks, -1) {
 		files["wrong/"+m[1]+"/app.json"] = manifest
 	}
@@ -261,6 +266,12 @@ func TestCatalogWithOwnLabs(t *testing.T) {
 	}
 	if l, err := c.Lab("clusterip"); err != nil || l.Title != "The smallest lab" || l != c.Labs[0] {
 		t.Errorf("a lab in the place of a built-in one: %v, %v", l, err)
+	}
+	// A folder of labs that only replaces built-in ones is no empty folder.
+	around := t.TempDir()
+	write(filepath.Join(around, "mine"), strings.Replace(string(data), "id: tiny", "id: clusterip", 1))
+	if c, err := lab.NewCatalog(labs.Files(), []string{around}, runs()); err != nil || c.Labs[0].Title != "The smallest lab" {
+		t.Errorf("a folder with a lab in the place of a built-in one: %v", err)
 	}
 	for name, dirs := range map[string][]string{
 		"is the id of":    {own, own},

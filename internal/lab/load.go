@@ -75,6 +75,8 @@ func (p *problems) folder(l *Lab) {
 		p.inFile(ReadMeName, "is missing; it holds the lab's instructions")
 	} else if strings.TrimSpace(string(text)) == "" {
 		p.inFile(ReadMeName, "is empty; it holds the lab's instructions")
+	} else {
+		p.instructions(l, string(text))
 	}
 	p.explanation(l.Files)
 	bare := len(l.Tiers) == 0

@@ -81,6 +81,7 @@ func (r *reader) gather(s source) {
 		want = func(string) bool { return true } // it may make a ConfigMap of any file
 	}
 	r.read(s, prefix, want)
+	r.tree.dropReport()
 }
 
 // list returns the paths of all files that are not hidden, and refuses odd ones.

@@ -24,6 +24,7 @@ type Progress struct {
 	active []*step
 	drawn  int // lines of the active block that are on the screen
 	frame  int
+	muted  bool // steps end without a line
 	stop   chan struct{}
 	wait   sync.WaitGroup
 }
@@ -78,6 +79,33 @@ func (p *Progress) Note(text string) {
 	p.line("- " + text)
 }
 
+// Drop ends a step without a line about it: its result is told elsewhere.
+func (p *Progress) Drop(end func(error)) {
+	p.mu.Lock()
+	p.muted = true
+	p.mu.Unlock()
+	end(nil)
+	p.mu.Lock()
+	p.muted = false
+	p.mu.Unlock()
+}
+
+// Above lets something be printed, to whatever stream, above the steps that are redrawn.
+func (p *Progress) Above(print func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.terminal {
+		print()
+		return
+	}
+	active := p.active
+	p.active = nil
+	p.redraw("")
+	print()
+	p.active = active
+	p.redraw("")
+}
+
 // Close ends the redrawing; steps still under way disappear from a terminal.
 func (p *Progress) Close() {
 	if !p.terminal {
@@ -118,6 +146,12 @@ func (p *Progress) end(s *step, err error) {
 	}
 	if s.late != nil {
 		s.late.Stop()
+	}
+	if p.muted {
+		if p.terminal {
+			p.redraw("")
+		}
+		return
 	}
 	p.line(p.ended(s, err))
 }

@@ -30,6 +30,31 @@ func WriteReport(w io.Writer, terminal bool, r result.Report) error {
 	return err
 }
 
+// WriteCheck prints one check as WriteReport does, for who shows them one by one.
+func WriteCheck(w io.Writer, terminal bool, width int, c result.Check) error {
+	p := reportPrinter{terminal: terminal}
+	p.check(c, width, result.Graded)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// WriteHead prints only the first line of a report.
+func WriteHead(w io.Writer, terminal bool, r result.Report) error {
+	p := reportPrinter{terminal: terminal}
+	p.head(r)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// Width is that of the longest name, for columns.
+func Width(names []string) int {
+	width := 0
+	for _, n := range names {
+		width = max(width, len(n))
+	}
+	return width
+}
+
 type reportPrinter struct {
 	strings.Builder
 	terminal bool

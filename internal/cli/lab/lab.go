@@ -4,6 +4,9 @@ package lab
 import (
 	"github.com/spf13/cobra"
 
+	"labctl.dev/labctl/internal/cli/lab/newlab"
+	"labctl.dev/labctl/internal/cli/lab/preview"
+	"labctl.dev/labctl/internal/cli/lab/schema"
 	"labctl.dev/labctl/internal/cli/lab/verify"
 	"labctl.dev/labctl/internal/ui"
 )
@@ -15,6 +18,6 @@ func NewCmd(streams ui.Streams) *cobra.Command {
 		Short: "Work on labs",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(verify.NewCmd(streams, nil))
+	cmd.AddCommand(newlab.NewCmd(streams, nil), preview.NewCmd(streams, nil), verify.NewCmd(streams, nil), schema.NewCmd(streams, nil))
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/grader"
+	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/cluster"
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/kube"
@@ -35,9 +36,25 @@ type Flags struct {
 
 // Add defines the flags on a command.
 func (f *Flags) Add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Name, "name", cluster.DefaultName, "the cluster's name")
+	cmd.Flags().StringVar(&f.Name, "name", DefaultName(), "the cluster's name (also LABCTL_CLUSTER)")
 	cmd.Flags().StringVar(&f.Provider, "provider", "", "container engine: docker, podman or nerdctl (default: the one that answers)")
 	f.AddLabs(cmd)
+}
+
+// DefaultName is the cluster that is meant where none is named.
+func DefaultName() string {
+	if name := os.Getenv("LABCTL_CLUSTER"); name != "" {
+		return name
+	}
+	return cluster.DefaultName
+}
+
+// NameFlag is what a command line needs to name the cluster: "" or " --name NAME".
+func NameFlag(name string) string {
+	if name == DefaultName() {
+		return ""
+	}
+	return " --name " + name
 }
 
 // AddLabs defines only the flag for further labs.
@@ -97,6 +114,15 @@ func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
 		return nil
 	}
 	return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name)
+}
+
+// Places are the vantage points from which a namespace's Services are probed.
+func (t *Target) Places(namespace string) grader.Places {
+	return grader.Places{
+		Pod:      func(name string) probe.Vantage { return probe.Pod(t.API, namespace, name) },
+		Outside:  probe.Outside(t.Engine, t.Cluster.Name),
+		Balanced: func(ctx context.Context) error { return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name) },
+	}
 }
 
 // Limits are what a submission for the lab may contain.

@@ -31,6 +31,7 @@ type Options struct {
 	Only     string   // one submission of each lab: "starter", "solution" or a check id
 	Repeat   int      // how often each submission is graded
 	Parallel int      // labs at the same time
+	Static   bool     // only what needs no cluster
 }
 
 // NewCmd returns the command; run replaces Run in tests.
@@ -45,7 +46,12 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Long: `Verify grades, on a real cluster, every submission that a lab comes with:
 starter/ must score less than full (or be refused: that is an exercise, too), solution/
 must score full twice in a row, and each wrong/<check-id>/ must fail exactly that check
-(checks that depend on it are skipped).`,
+(checks that depend on it are skipped).
+
+With --static it needs no cluster, and takes seconds: it looks at lab.yaml, the texts and
+the manifests, and lists each problem with its place.`,
+		Example: `  labctl lab verify clusterip
+  labctl lab verify my-first --labs ./my-first --static`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.IDs = args
 			return run(cmd.Context(), opts)
@@ -55,6 +61,7 @@ must score full twice in a row, and each wrong/<check-id>/ must fail exactly tha
 	cmd.Flags().StringVar(&opts.Only, "only", "", "only this submission of each lab: starter, solution or a check id")
 	cmd.Flags().IntVar(&opts.Repeat, "repeat", 1, "grade each submission this often")
 	cmd.Flags().IntVar(&opts.Parallel, "parallel", 1, "labs at the same time")
+	cmd.Flags().BoolVar(&opts.Static, "static", false, "look only at what needs no cluster")
 	return cmd
 }
 
@@ -63,6 +70,9 @@ func Run(ctx context.Context, opts *Options) error {
 	kube.Silence()
 	if opts.Repeat < 1 || opts.Parallel < 1 {
 		return fault.Inputf("--repeat and --parallel must be at least 1")
+	}
+	if opts.Static {
+		return static(opts)
 	}
 	labs, err := chosen(opts)
 	if err != nil {
