@@ -168,9 +168,6 @@ func Stuck(p corev1.Pod) (why string, final bool) {
 		if w == nil {
 			continue
 		}
-		if strings.Contains(w.Message, "failed to sync") { // the kubelet is slow to learn of a Secret or ConfigMap
-			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), false
-		}
 		switch w.Reason {
 		case "CreateContainerConfigError":
 			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), !late(w)
@@ -196,7 +193,7 @@ func Stuck(p corev1.Pod) (why string, final bool) {
 // late tells that a node had no time yet to fetch what a container needs. That passes, and
 // says nothing about the manifest.
 func late(w *corev1.ContainerStateWaiting) bool {
-	return w.Reason == "CreateContainerConfigError" && strings.Contains(w.Message, "timed out waiting for the condition")
+	return w.Reason == "CreateContainerConfigError" && strings.Contains(w.Message, "failed to sync")
 }
 
 // heldUpByNode tells whether a node's lateness is what keeps one of the pods.
