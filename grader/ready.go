@@ -59,6 +59,9 @@ func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
 	}
 	v := refuted(why, s.diagnose(context.WithoutCancel(ctx), last)...)
 	v.Hint = last.hint
+	if s.Patience > 0 && !last.hopeless && v.Hint == "" {
+		v.Hint = "starting may take a moment longer: kubectl get pods shows how far it is"
+	}
 	return tierState{trouble: &v}
 }
 

@@ -24,6 +24,14 @@ type row struct {
 	hint    *student.Hint
 }
 
+// told is the hint that is on the screen.
+func (r row) told() string {
+	if r.hint != nil && r.hint.Text != "" {
+		return r.hint.Text
+	}
+	return r.check.Hint
+}
+
 // regressed tells whether the check fails though it had passed.
 func (r row) regressed() bool { return r.check.Status == result.Failed && r.passed }
 
@@ -107,10 +115,14 @@ func (m model) failing() (row, bool) {
 
 // shown are the checks on the screen.
 func (m model) shown() []lab.Check {
-	if m.all {
-		return m.bench.lab.Visible()
+	if !m.all {
+		return m.bench.lab.StepChecks(m.step)
 	}
-	return m.bench.lab.StepChecks(m.step)
+	var all []lab.Check
+	for _, s := range m.bench.lab.Steps {
+		all = append(all, m.bench.lab.StepChecks(s.ID)...)
+	}
+	return all
 }
 
 // Init begins nothing: everything comes from outside.
@@ -167,7 +179,7 @@ func (m model) key(key string) (tea.Model, tea.Cmd) {
 		m.send(ask{again: true})
 	case "h":
 		if r, ok := m.failing(); ok {
-			m.send(ask{hint: r.check.ID})
+			m.send(ask{hint: r.check.ID, shown: r.told()})
 		}
 	}
 	return m, nil

@@ -86,6 +86,8 @@ func (m model) checkLine(c lab.Check, width int) string {
 		note = "left out here: labctl check"
 	case r.running && r.check.Status == "":
 		note = "being checked"
+	case r.running:
+		note = "being checked again"
 	case r.regressed():
 		note = ui.Paint(true, ui.Red, "regression: it passed before")
 	case r.check.Status == result.Skipped && r.check.Message != "":
@@ -136,14 +138,9 @@ func (m model) details() []string {
 			break
 		}
 	}
-	switch {
-	case r.hint != nil && r.hint.Text != "":
-		add("hint", r.hint.Text)
-		if r.hint.Again || r.hint.Left == 0 && !r.hint.Observed {
-			add("", "that was the last hint; labctl explain "+r.check.ID+" shows what was tried")
-		}
-	default:
-		add("hint", r.check.Hint)
+	add("hint", r.told())
+	if r.hint != nil && r.hint.Left == 0 {
+		add("", "that was the last hint; labctl explain "+r.check.ID+" shows what was tried")
 	}
 	return lines
 }

@@ -37,6 +37,7 @@ type (
 type ask struct {
 	again bool
 	hint  string // for the check
+	shown string // the hint on it that is on the screen
 }
 
 // watcher runs the checks and the folder's watch, and takes their news to one place.
@@ -191,20 +192,18 @@ func (w *watcher) asked(ctx context.Context, a ask) {
 	if !ok {
 		return
 	}
-	w.write(ctx) // the hint draws on the last report
-	report, _, err := w.course.Store.LoadReport(w.lab.ID)
-	if err != nil {
-		w.tell(endedMsg{err})
-		return
-	}
 	var hint student.Hint
-	w.mine, err = w.course.Update(ctx, w.lab, func(_ *student.Progress, mine *student.Lab) {
-		hint = mine.NextHint(c, student.Verdict(report, c.ID))
+	mine, err := w.course.Update(ctx, w.lab, func(_ *student.Progress, mine *student.Lab) {
+		// What was observed is on the screen already, or else the lab's first hint.
+		if hint = mine.NextHint(c, nil); hint.Text == a.shown && hint.Left > 0 {
+			hint = mine.NextHint(c, nil)
+		}
 	})
 	if err != nil {
 		w.tell(endedMsg{err})
 		return
 	}
+	w.mine = mine
 	w.tell(hintMsg{check: c.ID, hint: hint})
 }
 
