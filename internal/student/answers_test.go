@@ -14,7 +14,7 @@ func TestSetAnswer(t *testing.T) {
 	}{
 		{"the first", "", "q1", []string{"ClusterIP"}, "q1: ClusterIP\n"},
 		{"into comments only", "# mine", "q1", []string{"ClusterIP"}, "# mine\nq1: ClusterIP\n"},
-		{"one more", "# mine\nq1: ClusterIP # sure\n", "q2", []string{"yes"}, "# mine\nq1: ClusterIP # sure\nq2: \"yes\"\n"},
+		{"one more", "# mine\nq1: ClusterIP # sure\n", "q2", []string{"yes"}, "# mine\nq1: ClusterIP # sure\nq2: yes\n"},
 		{"another", "q1: ClusterIP # sure\n# about q2\nq2: b\n", "q1", []string{"NodePort"}, "q1: NodePort # sure\n# about q2\nq2: b\n"},
 		{"an order", "q1: a\n", "q1", []string{"pod", "a: b"}, "q1:\n  - pod\n  - 'a: b'\n"},
 		{"what looks like a number", "", "q1", []string{"30080"}, "q1: \"30080\"\n"},
