@@ -230,6 +230,7 @@ func (v *verifier) one(ctx context.Context, l *lab.Lab, e expectation) error {
 	v.runs++
 	if err != nil {
 		v.faults = append(v.faults, fmt.Sprintf("%s: %v", name, err))
+		v.progress.Note(ui.Clean(err.Error(), 500)) // at once: the summary may be an hour away
 	}
 	return nil
 }
