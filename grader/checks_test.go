@@ -219,3 +219,17 @@ func TestRefusalTellsWhatWasTried(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A kubelet that is slow to learn of a Secret is no fault of the manifest's.
+func TestStuckForGood(t *testing.T) {
+	for message, final := range map[string]bool{
+		`secret "db" not found`: true,
+		"failed to sync secret cache: timed out waiting for the condition": false,
+	} {
+		p := newWorld().state.Pods[0]
+		p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: message}
+		if why, got := stuck(p); got != final || !strings.Contains(why, message) {
+			t.Errorf("%s: for good %v (%s), want %v", message, got, why, final)
+		}
+	}
+}

@@ -62,6 +62,7 @@ func TestDisturbingChecks(t *testing.T) {
 
 		{"rolled out", rolloutCheck(), deployed, result.Passed, "while all pods of frontend were replaced"},
 		{"an outage during the rollout", rolloutCheck(), func(w *world) { deployed(w); w.outage = true }, result.Failed, "at least 95 %"},
+		{"a machine that is too busy is ours", rolloutCheck(), func(w *world) { deployed(w); w.busy = true }, result.Error, "too busy to judge"},
 		{"the rollout does not end", rolloutCheck(), func(w *world) { deployed(w); w.unfinished = true }, result.Failed, "did not end"},
 		{"the rollout is paused", rolloutCheck(), func(w *world) { deployed(w); w.state.Deployments[0].Spec.Paused = true; w.unfinished = true }, result.Failed, "is paused"},
 		{"nothing to roll out", rolloutCheck(), onBalancer, result.Failed, "nothing of frontend can be rolled out"},

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +46,7 @@ type world struct {
 	forgetful   bool            // the database keeps its messages in its pod
 	sticky      bool            // one client is answered by one pod
 	outage      bool            // requests fail while a rollout is under way
+	busy        bool            // nothing comes back in time while a rollout is under way
 	unfinished  bool            // a rollout leaves pods of before
 	restarted   []string
 	rolling     int               // rounds of requests that a rollout still disturbs
@@ -169,39 +169,6 @@ func (w *world) DeletePod(_ context.Context, _, name string) error {
 	return nil
 }
 
-// Restart replaces the pods of the workload's tier.
-func (w *world) Restart(_ context.Context, _, kind, name string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.restarted = append(w.restarted, kind+"/"+name)
-	w.rolling = 1
-	if w.unfinished {
-		return nil
-	}
-	w.state.Pods = slices.Clone(w.state.Pods)
-	for i := range w.state.Pods {
-		if p := &w.state.Pods[i]; p.Labels["app"] == name {
-			p.Name += "-v2"
-			p.UID += "-v2"
-		}
-	}
-	w.slices()
-	return nil
-}
-
-// deploy gives the tier a Deployment.
-func (w *world) deploy(tier string) *appsv1.Deployment {
-	n := int32(len(w.where(func(p corev1.Pod) bool { return p.Labels["app"] == tier })))
-	w.state.Deployments = append(w.state.Deployments, appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: tier},
-		Spec: appsv1.DeploymentSpec{Replicas: &n, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-			Containers: []corev1.Container{{Name: tier, Image: image(tier)}},
-		}}},
-		Status: appsv1.DeploymentStatus{Replicas: n, ReadyReplicas: n, UpdatedReplicas: n},
-	})
-	return &w.state.Deployments[len(w.state.Deployments)-1]
-}
-
 // vantage is a place in the world: a pod's name, or "" for outside.
 type vantage struct {
 	w   *world
@@ -223,7 +190,7 @@ func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) 
 	}
 	var rs probe.Results
 	start := time.Now()
-	failing := v.w.outage && v.w.rolling > 0
+	failing, late := v.w.outage && v.w.rolling > 0, v.w.busy && v.w.rolling > 0
 	if v.w.rolling > 0 {
 		v.w.rolling--
 	}
@@ -231,8 +198,11 @@ func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) 
 		r := probe.Result{ID: p.ID}
 		for i := range max(1, p.Attempts) {
 			at := v.attempt(p, i)
-			if failing {
+			switch {
+			case failing:
 				at = probe.Attempt{Class: probe.Refused, Error: "refused"}
+			case late:
+				at = probe.Attempt{Class: probe.Timeout, Error: "timeout"}
 			}
 			at.Start, at.Duration = start.Add(time.Duration(i)*p.Interval), time.Millisecond
 			r.Attempts = append(r.Attempts, at)
@@ -272,29 +242,6 @@ func (v vantage) attempt(p probe.Probe, i int) probe.Attempt {
 		return v.w.query(p, pod)
 	}
 	return v.w.http(u, p, pod)
-}
-
-// lookUp answers as the cluster's DNS does.
-func (w *world) lookUp(name string) probe.Attempt {
-	if records, ok := w.records[name]; ok {
-		return probe.Attempt{Records: records}
-	}
-	svc := w.svc(name)
-	for svc != nil && svc.Spec.Type == corev1.ServiceTypeExternalName {
-		target, _, _ := strings.Cut(svc.Spec.ExternalName, ".")
-		svc = w.svc(target)
-	}
-	switch {
-	case svc == nil:
-		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
-	case svc.Spec.ClusterIP != corev1.ClusterIPNone:
-		return probe.Attempt{Records: []string{svc.Spec.ClusterIP}}
-	}
-	ready, _ := addresses(&w.state, svc.Name)
-	if len(ready) == 0 {
-		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
-	}
-	return probe.Attempt{Records: ready}
 }
 
 // route says which pods answer at an address, seen from here.

@@ -23,6 +23,12 @@ const (
 	// flowShare is the share of requests, in percent, that must be answered, as Kubernetes'
 	// own test of a rolling update wants it.
 	flowShare = 95
+	// controlPort is where kube-proxy says on every node that it is well, whatever becomes of
+	// any pod; controlShare is what, in percent, must come back from there at the least. When
+	// less does, the machine is too busy for a verdict on pods.
+	controlPort     = 10256
+	controlShare    = 98
+	controlInterval = 3 * flowLanes * flowInterval
 )
 
 // flow is what clients saw while requests kept coming.
@@ -33,9 +39,13 @@ type flow struct {
 	// would be too kind to count one that hung for half a second as a single loss.
 	missed int
 	class  map[probe.Class]int
+	// control is what came back meanwhile from where no pod of the lab is involved.
+	control *flow
 }
 
-func (f flow) enough() bool { return f.ok > 0 && f.ok*100 >= (f.ok+f.missed)*flowShare }
+func (f flow) enough() bool { return f.ok > 0 && f.reaches(flowShare) }
+
+func (f flow) reaches(share int) bool { return f.ok*100 >= (f.ok+f.missed)*share }
 
 func (f flow) share() string {
 	return fmt.Sprintf("%.1f %%", float64(f.ok)*100/float64(max(1, f.ok+f.missed)))
@@ -82,7 +92,9 @@ type flowing struct {
 
 // flow begins to send requests by the first way and does not stop until end.
 func (s *Session) flow(ctx context.Context, r *lab.Reach, to *route) *flowing {
-	f := &flowing{stop: make(chan struct{}), sum: flow{class: map[probe.Class]int{}}}
+	f := &flowing{stop: make(chan struct{}), sum: newFlow()}
+	control := newFlow()
+	f.sum.control = &control
 	w := to.ways[0]
 	ask := &asker{tier: lab.Tier{Name: r.Tier}, nonce: s.Nonce}
 	f.sum.to = ask.label(w.host, w.port)
@@ -93,6 +105,7 @@ func (s *Session) flow(ctx context.Context, r *lab.Reach, to *route) *flowing {
 	for range flowProbes {
 		questions = append(questions, question{probe: p, to: f.sum.to, judge: s.someone})
 	}
+	questions = append(questions, s.controls(p.Timeout)...)
 	for lane := range flowLanes {
 		f.lanes.Go(func() {
 			// The lanes begin half a chunk apart, and so never pause at the same time.
@@ -102,6 +115,34 @@ func (s *Session) flow(ctx context.Context, r *lab.Reach, to *route) *flowing {
 		})
 	}
 	return f
+}
+
+func newFlow() flow { return flow{class: map[probe.Class]int{}} }
+
+// controls ask every node how it is, as often as a chunk allows.
+func (s *Session) controls(timeout time.Duration) []question {
+	var questions []question
+	_, ips := nodes(s.Watcher.State())
+	for _, ip := range ips {
+		to := fmt.Sprintf("http://%s:%d/healthz", ip, controlPort)
+		questions = append(questions, question{
+			probe: probe.Probe{
+				Kind: probe.HTTP, Target: to, Timeout: timeout, Serial: true,
+				Attempts: int(flowChunk / controlInterval), Interval: controlInterval,
+			},
+			to: to, judge: inTime,
+		})
+	}
+	return questions
+}
+
+// inTime accepts whatever comes back at all, a refusal as well: a cluster need not have a
+// kube-proxy.
+func inTime(at probe.Attempt) judged {
+	if at.Class == probe.Timeout {
+		return judged{why: string(at.Class)}
+	}
+	return judged{}
 }
 
 // someone accepts an answer that names a pod and repeats this run's value; which pods there
@@ -121,8 +162,12 @@ func (f *flowing) run(ctx context.Context, s *Session, from probe.Vantage, quest
 		if err != nil {
 			f.err = err
 		}
-		for _, a := range answers {
-			f.sum.add(a, questions[0].probe.Interval)
+		for i, a := range answers {
+			if i < flowProbes {
+				f.sum.add(a, questions[i].probe.Interval)
+			} else {
+				f.sum.control.add(a, questions[i].probe.Interval)
+			}
 		}
 		f.mu.Unlock()
 		select {

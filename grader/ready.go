@@ -161,6 +161,9 @@ func stuck(p corev1.Pod) (why string, final bool) {
 		if w == nil {
 			continue
 		}
+		if strings.Contains(w.Message, "failed to sync") { // the kubelet is slow to learn of a Secret or ConfigMap
+			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), false
+		}
 		switch w.Reason {
 		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return fmt.Sprintf("container %s: %s: %s", cs.Name, w.Reason, w.Message), true

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
@@ -137,6 +138,9 @@ func (s *Session) judgeRollout(ctx context.Context, r *lab.Reach, to *route, now
 		v := refuted("the rollout did not end: " + unfinished).with(evidence)
 		v.Hint = "kubectl rollout status shows what it waits for"
 		return v, nil
+	case !during.enough() && !during.control.reaches(controlShare):
+		return Verdict{}, fault.Environmentf("the machine was too busy to judge a rollout: %s of %d requests to the nodes themselves came back in time",
+			during.control.share(), during.control.sent).WithRemedy("let other programs end, then grade again")
 	case !during.enough():
 		v := refuted(fmt.Sprintf("only %s of the requests to %s were answered during the rollout, at least %d %% should be", during.share(), during.to, flowShare)).with(evidence)
 		v.Hint = s.rolloutHint(workloads)

@@ -1,0 +1,69 @@
+package grader
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"labctl.dev/labctl/grader/probe"
+)
+
+// Restart replaces the pods of the workload's tier.
+func (w *world) Restart(_ context.Context, _, kind, name string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restarted = append(w.restarted, kind+"/"+name)
+	w.rolling = 1
+	if w.unfinished {
+		return nil
+	}
+	w.state.Pods = slices.Clone(w.state.Pods)
+	for i := range w.state.Pods {
+		if p := &w.state.Pods[i]; p.Labels["app"] == name {
+			p.Name += "-v2"
+			p.UID += "-v2"
+		}
+	}
+	w.slices()
+	return nil
+}
+
+// deploy gives the tier a Deployment.
+func (w *world) deploy(tier string) *appsv1.Deployment {
+	n := int32(len(w.where(func(p corev1.Pod) bool { return p.Labels["app"] == tier })))
+	w.state.Deployments = append(w.state.Deployments, appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: tier},
+		Spec: appsv1.DeploymentSpec{Replicas: &n, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: tier, Image: image(tier)}},
+		}}},
+		Status: appsv1.DeploymentStatus{Replicas: n, ReadyReplicas: n, UpdatedReplicas: n},
+	})
+	return &w.state.Deployments[len(w.state.Deployments)-1]
+}
+
+// lookUp answers as the cluster's DNS does.
+func (w *world) lookUp(name string) probe.Attempt {
+	if records, ok := w.records[name]; ok {
+		return probe.Attempt{Records: records}
+	}
+	svc := w.svc(name)
+	for svc != nil && svc.Spec.Type == corev1.ServiceTypeExternalName {
+		target, _, _ := strings.Cut(svc.Spec.ExternalName, ".")
+		svc = w.svc(target)
+	}
+	switch {
+	case svc == nil:
+		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
+	case svc.Spec.ClusterIP != corev1.ClusterIPNone:
+		return probe.Attempt{Records: []string{svc.Spec.ClusterIP}}
+	}
+	ready, _ := addresses(&w.state, svc.Name)
+	if len(ready) == 0 {
+		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
+	}
+	return probe.Attempt{Records: ready}
+}
