@@ -17,8 +17,11 @@ const (
 	quiet = 150 * time.Millisecond
 	// unquiet bounds the waiting for it.
 	unquiet = time.Second
-	// afterFault is the pause before checks that could not be carried out are tried again.
-	afterFault = 5 * time.Second
+	// secondLook is the pause before checks are tried again that could not be carried out, or
+	// whose failure time may turn without anything that is watched: rules and names spread.
+	secondLook = 5 * time.Second
+	// secondLooks is how often a failure is looked at again while nothing changes.
+	secondLooks = 2
 )
 
 // Live keeps the verdicts on a lab's checks up to date while somebody works in its
@@ -35,6 +38,7 @@ type Live struct {
 	// Tell gets what happens, from one goroutine. It must not block.
 	Tell func(Event)
 
+	pause   time.Duration // instead of secondLook
 	judged  map[string]mark
 	running *liveRound
 }
@@ -56,6 +60,13 @@ type Event struct {
 type mark struct {
 	print   string
 	verdict Verdict
+	looks   int  // how often it was looked at again
+	due     bool // it has to be
+}
+
+// unsure tells whether a second look may find something else.
+func (m mark) unsure() bool {
+	return m.verdict.Status == result.Error || m.verdict.Status == result.Failed && !m.verdict.final && m.looks < secondLooks
 }
 
 // liveRound is a round of checks under way.
@@ -90,7 +101,10 @@ func (l *Live) Run(ctx context.Context) error {
 	changed, lost := make(chan struct{}, 1), make(chan error, 1)
 	go func(s *Session) { lost <- follow(ctx, s, changed) }(l.Session)
 	l.judged = map[string]mark{}
-	retry := time.NewTimer(afterFault)
+	if l.pause == 0 {
+		l.pause = secondLook
+	}
+	retry := time.NewTimer(l.pause)
 	defer retry.Stop()
 	for {
 		l.catchUp(ctx)
@@ -111,11 +125,25 @@ func (l *Live) Run(ctx context.Context) error {
 			l.take(in)
 		case j := <-results:
 			l.judge(j)
-			if j.verdict.Status == result.Error {
-				retry.Reset(afterFault)
-			}
+			retry.Reset(l.pause)
 		case <-retry.C:
-			maps.DeleteFunc(l.judged, func(_ string, m mark) bool { return m.verdict.Status == result.Error })
+			l.lookAgain()
+		}
+	}
+}
+
+// lookAgain makes the checks due whose verdicts may be others by now, and those that were
+// skipped because of them.
+func (l *Live) lookAgain() {
+	if l.running != nil {
+		return
+	}
+	for _, c := range l.Session.Lab.Checks { // dependencies are listed earlier
+		m, ok := l.judged[c.ID]
+		skippedFor := slices.ContainsFunc(c.DependsOn, func(d string) bool { return l.judged[d].due })
+		if ok && (m.unsure() && !disturbs(c) || m.verdict.Status == result.Skipped && skippedFor) {
+			m.due = true
+			l.judged[c.ID] = m
 		}
 	}
 }
@@ -169,7 +197,7 @@ func (l *Live) catchUp(ctx context.Context) {
 	prints := l.Session.Fingerprints(l.Session.Watcher.State())
 	var due []string
 	for _, id := range l.wanted() {
-		if m, ok := l.judged[id]; !ok || m.print != prints[id] {
+		if m, ok := l.judged[id]; !ok || m.due || m.print != prints[id] {
 			due = append(due, id)
 		}
 	}
@@ -240,7 +268,11 @@ func (l *Live) begin(ctx context.Context, due []string, prints map[string]string
 
 func (l *Live) judge(j judgement) {
 	r := l.running
-	l.judged[j.id] = mark{print: r.prints[j.id], verdict: j.verdict}
+	now := mark{print: r.prints[j.id], verdict: j.verdict}
+	if before, ok := l.judged[j.id]; ok && before.due && before.print == now.print {
+		now.looks = before.looks + 1
+	}
+	l.judged[j.id] = now
 	c, _ := l.Session.Lab.Check(j.id)
 	told := ResultOf(c, j.verdict)
 	l.Tell(Event{Judged: &told})

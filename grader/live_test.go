@@ -65,7 +65,7 @@ func (m *moving) live(t *testing.T, input <-chan Input, disturb bool, checks ...
 		ids = append(ids, c.ID)
 	}
 	events := make(chan Event, 100)
-	l := &Live{Session: s, IDs: ids, Disturb: disturb, Input: input, Tell: func(e Event) { events <- e }}
+	l := &Live{Session: s, IDs: ids, Disturb: disturb, Input: input, pause: time.Minute, Tell: func(e Event) { events <- e }}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(ctx) }()
@@ -181,6 +181,34 @@ func TestLiveGivesUpWhatIsOutOfDate(t *testing.T) {
 	})
 	if _, got := untilIdle(t, events); got["db"] != result.Passed {
 		t.Errorf("got %v", got)
+	}
+}
+
+// What fails without a reason that lasts is looked at again, and not for ever.
+func TestLiveLooksAgain(t *testing.T) {
+	m := newMoving()
+	m.deaf = map[string]bool{"db:5432": true}
+	s := m.session(dbInternal())
+	s.Watcher = m
+	events := make(chan Event, 100)
+	l := &Live{Session: s, IDs: []string{"db"}, pause: time.Millisecond, Tell: func(e Event) { events <- e }}
+	go func() { _ = l.Run(t.Context()) }()
+	for range 1 + secondLooks {
+		if _, got := untilIdle(t, events); got["db"] != result.Failed {
+			t.Fatalf("got %v", got)
+		}
+	}
+	select {
+	case e := <-events:
+		t.Errorf("looked at once more: %+v", e)
+	case <-time.After(100 * time.Millisecond):
+	}
+	m.world.mu.Lock()
+	m.world.deaf = nil
+	m.world.mu.Unlock()
+	m.change(func(w *world) { w.svc("db").Spec.SessionAffinity = corev1.ServiceAffinityClientIP })
+	if _, got := untilIdle(t, events); got["db"] != result.Passed {
+		t.Errorf("after it was repaired: %v", got)
 	}
 }
 

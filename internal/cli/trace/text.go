@@ -19,6 +19,9 @@ func write(w io.Writer, terminal bool, t *trace.Trace) error {
 	for _, path := range t.Paths {
 		p.path(path)
 	}
+	if terminal && len(t.Endpoints) > 0 {
+		fmt.Fprintln(p, "Endpoints, asked directly:")
+	}
 	for _, e := range t.Endpoints {
 		p.endpoint(e)
 	}
@@ -159,11 +162,14 @@ func (p *printer) endpoint(e trace.Endpoint) {
 	if !e.Ready || e.Direct != "answers" {
 		mark = ui.Paint(true, ui.Yellow, "!")
 	}
-	direct := e.Direct
-	if direct == "" {
-		direct = "not asked"
+	state := e.Direct
+	if state == "" {
+		state = "not asked"
 	}
-	fmt.Fprintf(p, "%s endpoint %s %s on %s  %s\n", mark, p.clean(e.Pod), e.Address, e.Node, ui.Paint(true, ui.Faint, ready+", asked directly: "+p.clean(direct)))
+	if !e.Ready {
+		state = "not ready, " + state
+	}
+	fmt.Fprintf(p, "%s %s %s on %s  %s\n", mark, p.clean(e.Pod), e.Address, e.Node, ui.Paint(true, ui.Faint, p.clean(state)))
 }
 
 func (p *printer) detail(name, text string) {
