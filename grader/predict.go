@@ -73,7 +73,7 @@ func predict(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 	if trouble != nil || err != nil {
 		return valueOr(trouble, Verdict{}), err
 	}
-	seen, err := s.observe(ctx, from, r, ways)
+	seen, err := s.observe(ctx, from, r, ways, guess)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -155,8 +155,9 @@ type observation struct {
 
 // observe sends the request again and again until its outcome holds: an answer twice in a
 // row, silence or a refusal for a while, since what is not there yet looks like this, too.
-// An outcome that never holds is ours.
-func (s *Session) observe(ctx context.Context, from probe.Vantage, r *lab.Predict, ways []way) (observation, error) {
+// What contradicts the prediction has until the end of patience to turn out otherwise. An
+// outcome that never holds is ours.
+func (s *Session) observe(ctx context.Context, from probe.Vantage, r *lab.Predict, ways []way, guess string) (observation, error) {
 	patience, hold := s.Timeouts.Settle, s.Timeouts.Hold
 	if r.Via == lab.ViaLoadBalancer {
 		patience, hold = s.Timeouts.SettleBalancer, s.Timeouts.HoldBalancer
@@ -175,11 +176,12 @@ func (s *Session) observe(ctx context.Context, from probe.Vantage, r *lab.Predic
 		}
 		rounds++
 		last = now
-		answers := now.outcome == answersWord
+		holds := now.settled && rounds > 1 && (now.outcome == answersWord || time.Since(since) >= hold)
+		over := time.Now().After(deadline)
 		switch {
-		case now.settled && rounds > 1 && (answers || time.Since(since) >= hold):
+		case holds && (now.outcome == guess || now.outcome == answersWord || over):
 			return now, nil
-		case time.Now().After(deadline):
+		case over && !(now.settled && time.Since(since) < hold):
 			return now, fmt.Errorf("what comes of the request to %s does not settle: %s", r.Service, orElse(now.why, now.outcome))
 		}
 		if err := pause(ctx, s.Timeouts.Pause); err != nil {
@@ -200,13 +202,22 @@ func (s *Session) observeOnce(ctx context.Context, from probe.Vantage, r *lab.Pr
 		p.Attempts = sureAttempts
 		questions = append(questions, question{probe: p, to: ask.label(w.host, w.port), judge: ask.judge})
 	}
-	answers, err := s.round(ctx, from, questions)
+	controls := s.controls(s.Timeouts.Attempt)
+	for i := range controls {
+		controls[i].probe.Attempts = 1
+	}
+	answers, err := s.round(ctx, from, slices.Concat(questions, controls))
 	if err != nil {
 		return observation{}, err
 	}
 	o := observation{settled: true}
+	for _, a := range answers[len(ways):] {
+		if why, _, _ := a.failure(); why != "" { // then silence elsewhere proves nothing
+			o.settled, o.why = false, a.to+" did not answer in time either: the machine is too busy"
+		}
+	}
 	var each []string
-	for i, a := range answers {
+	for i, a := range answers[:len(ways)] {
 		outcome, why := outcomeSeen(a)
 		if why != "" {
 			o.settled, o.why = false, orElse(o.why, why)

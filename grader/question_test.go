@@ -102,6 +102,7 @@ func TestPredictions(t *testing.T) {
 		{"not balanced", desk, "answers", nothing, result.Failed, "its type is ClusterIP"},
 		{"a stranger answers is ours", inside, "answers", func(w *world) { w.strangers = map[string]string{"backend:80": "evil"} }, result.Error, "does not settle"},
 		{"no value of this run is ours", inside, "answers", func(w *world) { w.noNonce = true }, result.Error, "does not settle"},
+		{"a machine that is too busy is ours", gate, "TIMEOUT", func(w *world) { onNodePort(w); w.busy, w.rolling = true, 1<<30 }, result.Error, "too busy"},
 		{"probe cannot run", inside, "answers", func(w *world) { w.probeErr = errors.New("the engine is gone") }, result.Error, "the engine is gone"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
