@@ -250,7 +250,7 @@ func (v vantage) route(host string, port int) ([]corev1.Pod, probe.Class) {
 	if name, ok := w.strangers[net.JoinHostPort(host, strconv.Itoa(port))]; ok {
 		return []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.PodStatus{PodIP: "10.244.9.9"}}}, ""
 	}
-	if _, ips := nodes(&w.state); port == controlPort && slices.Contains(ips, host) {
+	if _, ips := Nodes(&w.state); port == controlPort && slices.Contains(ips, host) {
 		return nil, "" // refused: there is no kube-proxy here
 	}
 	if host == "127.0.0.1" {

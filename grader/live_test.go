@@ -25,12 +25,12 @@ func newMoving() *moving { return &moving{world: newWorld(), changed: make(chan 
 
 // change changes the world in one step.
 func (m *moving) change(how func(*world)) {
-	m.world.mu.Lock()
-	m.world.state.Services = slices.Clone(m.world.state.Services)
-	m.world.state.Pods = slices.Clone(m.world.state.Pods)
+	m.mu.Lock()
+	m.state.Services = slices.Clone(m.state.Services)
+	m.state.Pods = slices.Clone(m.state.Pods)
 	how(m.world)
 	m.world.slices()
-	m.world.mu.Unlock()
+	m.mu.Unlock()
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	close(m.changed)
@@ -166,7 +166,7 @@ func TestLiveAndDisturbingChecks(t *testing.T) {
 // A round that is out of date is given up for the next.
 func TestLiveGivesUpWhatIsOutOfDate(t *testing.T) {
 	m := newMoving()
-	m.world.state.Pods[4].Status.Conditions[0].Status = corev1.ConditionFalse // the database is not ready
+	m.state.Pods[4].Status.Conditions[0].Status = corev1.ConditionFalse // the database is not ready
 	m.world.slices()
 	s := m.session(dbInternal())
 	s.Watcher, s.Patience = m, time.Minute
@@ -203,9 +203,9 @@ func TestLiveLooksAgain(t *testing.T) {
 		t.Errorf("looked at once more: %+v", e)
 	case <-time.After(100 * time.Millisecond):
 	}
-	m.world.mu.Lock()
+	m.mu.Lock()
 	m.world.deaf = nil
-	m.world.mu.Unlock()
+	m.mu.Unlock()
 	m.change(func(w *world) { w.svc("db").Spec.SessionAffinity = corev1.ServiceAffinityClientIP })
 	if _, got := untilIdle(t, events); got["db"] != result.Passed {
 		t.Errorf("after it was repaired: %v", got)

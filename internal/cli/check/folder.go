@@ -52,7 +52,7 @@ func follow(ctx context.Context, w *fsnotify.Watcher, dir string, names chan<- s
 				written[name] = true
 				rest.Reset(settled)
 			}
-		case <-w.Errors: // a lost event costs a reminder, no verdict
+		case <-w.Errors: //nolint:errcheck // a lost event costs a reminder, no verdict
 		case <-rest.C:
 			for name := range written {
 				select {
