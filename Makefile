@@ -54,6 +54,11 @@ e2e: build ## End to end on a real cluster, every lab proven
 	hack/prepare
 	$(GO) test -tags e2e -count 1 -timeout 60m -v ./e2e/...
 
+.PHONY: verify
+verify: build ## Prove every lab of the catalogue, every submission of it, on a real cluster
+	hack/prepare
+	bin/labctl lab verify
+
 .PHONY: lint
 lint: ## golangci-lint with the project's rules
 	$(LINT) run ./...
