@@ -73,9 +73,8 @@ func startWith(t *testing.T, limit time.Duration, env []string, args ...string) 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	r := &running{cmd: exec.CommandContext(ctx, labctl(t), args...), began: time.Now(), cancel: cancel}
-	r.cmd.Env = append(os.Environ(), env...)
+	r.cmd.Env = append(append(os.Environ(), "LABCTL_CLUSTER="+cluster()), env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
-	r.cmd.Env = append(os.Environ(), "LABCTL_CLUSTER="+cluster())
 	r.cmd.WaitDelay = time.Second
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
