@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ type world struct {
 	names   map[string]bool              // further names that resolve
 	blocked map[string]bool              // "host:port" from where nothing comes back
 	served  error                        // nobody serves load balancers
-	asked   []string                     // who was asked from
+	mu      sync.Mutex
+	asked   []string // who was asked from
 }
 
 func newWorld() *world {
@@ -169,7 +171,9 @@ type vantage struct {
 func (v vantage) Name() string { return "pod/" + v.pod }
 
 func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) {
+	v.w.mu.Lock()
 	v.w.asked = append(v.w.asked, v.pod)
+	v.w.mu.Unlock()
 	var rs probe.Results
 	for _, p := range plan.Probes {
 		at := v.attempt(p)
