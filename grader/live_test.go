@@ -29,7 +29,7 @@ func (m *moving) change(how func(*world)) {
 	m.state.Services = slices.Clone(m.state.Services)
 	m.state.Pods = slices.Clone(m.state.Pods)
 	how(m.world)
-	m.world.slices()
+	m.slices()
 	m.mu.Unlock()
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -167,7 +167,7 @@ func TestLiveAndDisturbingChecks(t *testing.T) {
 func TestLiveGivesUpWhatIsOutOfDate(t *testing.T) {
 	m := newMoving()
 	m.state.Pods[4].Status.Conditions[0].Status = corev1.ConditionFalse // the database is not ready
-	m.world.slices()
+	m.slices()
 	s := m.session(dbInternal())
 	s.Watcher, s.Patience = m, time.Minute
 	events := make(chan Event, 100)
@@ -204,7 +204,7 @@ func TestLiveLooksAgain(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	m.mu.Lock()
-	m.world.deaf = nil
+	m.deaf = nil
 	m.mu.Unlock()
 	m.change(func(w *world) { w.svc("db").Spec.SessionAffinity = corev1.ServiceAffinityClientIP })
 	if _, got := untilIdle(t, events); got["db"] != result.Passed {

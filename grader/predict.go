@@ -181,7 +181,7 @@ func (s *Session) observe(ctx context.Context, from probe.Vantage, r *lab.Predic
 		switch {
 		case holds && (now.outcome == guess || now.outcome == answersWord || over):
 			return now, nil
-		case over && !(now.settled && time.Since(since) < hold):
+		case over && (!now.settled || time.Since(since) >= hold):
 			return now, fmt.Errorf("what comes of the request to %s does not settle: %s", r.Service, orElse(now.why, now.outcome))
 		}
 		if err := pause(ctx, s.Timeouts.Pause); err != nil {
