@@ -12,6 +12,8 @@ GOARCH   := $(shell $(GO) env GOARCH)
 PROGRAMS := internal/images/programs/linux-$(GOARCH)
 APPS     := frontend backend db probe
 SOURCES  := $(shell find cmd internal grader labs fixtures/apps -type f -not -path 'internal/images/programs/*') go.mod go.sum
+# As the node image is built, so that its tests share what was compiled for it.
+NODE_FLAGS := -trimpath -buildvcs=false -gcflags=all=-dwarf=false -tags=no_aufs,no_zfs,no_btrfs,no_devmapper,no_tracing,nri_no_wasm
 LINT     := $(GO) tool -modfile=hack/tools/go.mod golangci-lint
 
 .PHONY: help
@@ -47,8 +49,9 @@ test-unit: build ## Unit and CLI tests: no engine needed
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(shell $(GO) list ./... | grep -v '/internal/cli$$')
 	$(GO) test -timeout 20m ./internal/cli # scripts: hundreds of processes, too slow under the race detector
-	$(GO) -C fixtures/node vet ./...
-	$(GO) -C fixtures/node test ./...
+	$(GO) -C fixtures/node vet . ./internal/... ./netfilter ./pause ./volume ./podnet/agent
+	$(GO) -C fixtures/node test . ./internal/... ./netfilter ./volume ./podnet/agent
+	GOFLAGS='$(NODE_FLAGS)' $(GO) -C fixtures/node test ./imagestore ./podnet
 
 .PHONY: e2e
 e2e: build ## End to end on a real cluster, every lab proven
