@@ -158,8 +158,12 @@ func exitCode(ctx context.Context, w io.Writer, err error) int {
 		return quiet.Code
 	}
 	fmt.Fprintf(w, "labctl: error: %v\n", err)
-	if remedy := fault.RemedyOf(err); remedy != "" {
+	kind, remedy := fault.KindOf(err), fault.RemedyOf(err)
+	if remedy == "" && kind == fault.Environment {
+		remedy = "labctl doctor"
+	}
+	if remedy != "" {
 		fmt.Fprintf(w, "labctl: hint: %s\n", remedy)
 	}
-	return int(fault.KindOf(err))
+	return int(kind)
 }

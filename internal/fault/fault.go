@@ -56,17 +56,20 @@ func KindOf(err error) Kind {
 	return Environment
 }
 
-// RemedyOf returns the outermost remedy in err's chain, or "".
+// RemedyOf returns the first remedy in err's tree, outermost first, or "".
 func RemedyOf(err error) string {
-	for err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			return ""
+	if e, ok := err.(*Error); ok && e.Remedy != "" { //nolint:errorlint // this is the walk itself
+		return e.Remedy
+	}
+	switch e := err.(type) { //nolint:errorlint // this is the walk itself
+	case interface{ Unwrap() error }:
+		return RemedyOf(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if remedy := RemedyOf(inner); remedy != "" {
+				return remedy
+			}
 		}
-		if e.Remedy != "" {
-			return e.Remedy
-		}
-		err = e.Err
 	}
 	return ""
 }

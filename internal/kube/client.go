@@ -7,6 +7,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -139,8 +139,9 @@ func Silence() { klog.SetLogger(logr.Discard()) }
 // environment classifies an error of the API as ours, naming what was attempted.
 func environment(err error, format string, args ...any) error {
 	failed := fault.Environmentf("%s: %w", fmt.Sprintf(format, args...), err)
-	if net.IsConnectionRefused(err) || net.IsConnectionReset(err) {
-		return failed.WithRemedy(remedy)
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) || errors.Is(err, context.Canceled) {
+		return failed
 	}
-	return failed
+	return failed.WithRemedy(remedy) // nothing answered
 }

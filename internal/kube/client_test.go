@@ -1,8 +1,16 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"syscall"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"labctl.dev/labctl/internal/fault"
 )
 
 func TestUnreadyNamesOnlyWhatIsMissing(t *testing.T) {
@@ -12,5 +20,25 @@ func TestUnreadyNamesOnlyWhatIsMissing(t *testing.T) {
 	}
 	if got := unready("dial tcp 127.0.0.1:6443: connect: connection refused"); got != nil {
 		t.Errorf("got %q for a connection that was refused", got)
+	}
+}
+
+// What was answered speaks for itself; where nothing answered, the cluster needs a look.
+func TestEnvironmentNamesARemedyWhereNothingAnswered(t *testing.T) {
+	tests := map[string]struct {
+		err    error
+		remedy bool
+	}{
+		"refused":     {syscall.ECONNREFUSED, true},
+		"lost":        {errors.New("http2: client connection lost"), true},
+		"late":        {context.DeadlineExceeded, true},
+		"interrupted": {context.Canceled, false},
+		"answered":    {apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "p", nil), false},
+	}
+	for name, tt := range tests {
+		err := environment(tt.err, "apply it")
+		if got := fault.RemedyOf(err) != ""; got != tt.remedy || fault.KindOf(err) != fault.Environment {
+			t.Errorf("%s: remedy %v, kind %d", name, got, fault.KindOf(err))
+		}
 	}
 }
