@@ -243,7 +243,7 @@ func readyTime(b *testing.B, path string) time.Duration {
 	}
 	namespace := fmt.Sprintf("bench-%d", time.Now().UnixNano())
 	start := time.Now()
-	if err := api.CreateNamespace(ctx, namespace, nil); err != nil {
+	if err := api.CreateNamespace(ctx, namespace, nil, nil); err != nil {
 		b.Fatal(err)
 	}
 	if err := api.Apply(ctx, namespace, sub.Unstructured()); err != nil {

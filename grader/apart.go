@@ -66,7 +66,7 @@ func (s *Session) whereabouts(ctx context.Context, tier string, pods []corev1.Po
 		return Verdict{}, err
 	}
 	from := s.Places.Pod(pods[0].Name)
-	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context, s *Session) (Verdict, error) {
 		var questions []question
 		for _, p := range pods {
 			questions = append(questions, question{

@@ -30,7 +30,7 @@ func app(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 		return Verdict{}, err
 	}
 	t, _ := s.Lab.Tier(c.App.Tier)
-	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context, s *Session) (Verdict, error) {
 		return s.appRound(ctx, c.App, ask, t.Port, pods)
 	})
 }
@@ -39,7 +39,7 @@ func app(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 func (s *Session) appRound(ctx context.Context, a *lab.App, ask *asker, port int, pods []corev1.Pod) (Verdict, error) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	q := question{
-		probe: probe.Probe{Kind: probe.HTTP, Target: "http://" + address + a.Path + "?nonce=" + url.QueryEscape(s.Nonce), Attempts: sureAttempts, Timeout: 2 * s.Timeouts.Attempt},
+		probe: probe.Probe{Kind: probe.HTTP, Target: "http://" + address + a.Path + "?nonce=" + url.QueryEscape(s.Nonce), Attempts: sureAttempts, Timeout: 3 * s.Timeouts.Attempt},
 		to:    "http://" + address + a.Path,
 		judge: ask.behind,
 	}

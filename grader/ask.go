@@ -3,13 +3,11 @@ package grader
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/kube"
-	"labctl.dev/labctl/internal/result"
 )
 
 // question is a probe with the words that evidence uses for it.
@@ -38,29 +36,14 @@ func (s *Session) round(ctx context.Context, from probe.Vantage, questions []que
 	}
 	answers := make([]asked, len(questions))
 	for i, r := range results.Results {
-		a := asked{from: from.Name(), to: questions[i].to, attempts: r.Attempts}
+		a := asked{from: from.Name(), to: questions[i].to, attempts: r.Attempts, lag: results.Lag}
 		for _, at := range r.Attempts {
 			a.judged = append(a.judged, questions[i].judge(at))
 		}
 		answers[i] = a
+		s.strain.note(a)
 	}
 	return answers, nil
-}
-
-// settle repeats a round until the verdict passes or is final, or patience ends; the last
-// verdict counts. A cluster needs a moment until rules and names have spread, so a first
-// failure proves nothing.
-func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context) (Verdict, error)) (Verdict, error) {
-	deadline := time.Now().Add(patience)
-	for {
-		v, err := round(ctx)
-		if err != nil || v.Status != result.Failed || v.final || time.Now().After(deadline) {
-			return v, err
-		}
-		if err := pause(ctx, s.Timeouts.Pause); err != nil {
-			return v, nil // out of time: what was last seen is the verdict
-		}
-	}
 }
 
 // from returns the vantage point: a pod of the tier, or outside where tier is "".

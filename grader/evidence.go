@@ -28,6 +28,7 @@ type asked struct {
 	want     string
 	attempts []probe.Attempt
 	judged   []judged
+	lag      time.Duration // the most that the probe was kept waiting meanwhile
 }
 
 // counted returns how many attempts counted, and the pods that gave them.

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"labctl.dev/labctl/internal/containment"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
@@ -47,9 +48,12 @@ const (
 
 // API is what grading a submission needs of the cluster.
 type API interface {
-	CreateNamespace(ctx context.Context, name string, labels map[string]string) error
+	containment.API
+	CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) error
 	DeleteNamespace(ctx context.Context, name string, wait bool) error
-	Apply(ctx context.Context, namespace string, objs []*unstructured.Unstructured) error
+	// ApplyAs applies the objects with the rights of the user alone.
+	ApplyAs(ctx context.Context, user, namespace string, objs []*unstructured.Unstructured) error
+	DeletePods(ctx context.Context, namespace string) error
 	DeleteServices(ctx context.Context, namespace string) error
 	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
 	Namespaces(ctx context.Context, selector string) ([]corev1.Namespace, error)
@@ -96,7 +100,10 @@ func (g *Grading) prepare(ctx context.Context) error {
 	}
 	g.Target.Namespace = fmt.Sprintf("labctl-%s-%s", g.Lab.ID, hex.EncodeToString(suffix))
 	end := g.Begin("apply the submission in namespace " + g.Target.Namespace)
-	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels())
+	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels(), containment.Annotations(g.Lab.Images()))
+	if err == nil {
+		err = containment.Contain(ctx, g.API, g.Target.Namespace)
+	}
 	if err == nil {
 		err = g.apply(ctx)
 	}
@@ -109,11 +116,10 @@ func (g *Grading) labels() map[string]string {
 	if g.Keep {
 		purpose = purposeKept
 	}
-	return map[string]string{
-		PurposeLabel: purpose, hostLabel: hostname(), pidLabel: strconv.Itoa(os.Getpid()),
-		"labctl.dev/lab":                     g.Lab.ID,
-		"pod-security.kubernetes.io/enforce": "baseline",
-	}
+	labels := containment.Labels()
+	labels[PurposeLabel], labels["labctl.dev/lab"] = purpose, g.Lab.ID
+	labels[hostLabel], labels[pidLabel] = hostname(), strconv.Itoa(os.Getpid())
+	return labels
 }
 
 // apply applies the objects. A node port that a namespace on its way out still holds is
@@ -122,7 +128,7 @@ func (g *Grading) apply(ctx context.Context) error {
 	deadline := time.Now().Add(portPatience)
 	objects := inNamespace(g.Objects, g.Lab.ID, g.Target.Namespace)
 	for {
-		err := g.API.Apply(ctx, g.Target.Namespace, objects)
+		err := g.API.ApplyAs(ctx, containment.User(g.Target.Namespace), g.Target.Namespace, objects)
 		if !portTaken(err) {
 			return err
 		}
@@ -254,8 +260,9 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 	return result.Report{}, err
 }
 
-// Clean removes the namespace: its Services at once, the rest behind us. After an interrupt
-// there is only time to ask for it.
+// Clean removes the namespace: its Services at once, the rest behind us, and pods without
+// the time that they may have asked for to end. After an interrupt there is only time to ask
+// for it.
 func (g *Grading) Clean(ctx context.Context) error {
 	if g.Target.Namespace == "" || g.Keep {
 		return nil
@@ -267,7 +274,7 @@ func (g *Grading) Clean(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	errDelete := g.API.DeleteNamespace(ctx, g.Target.Namespace, false)
-	return errors.Join(errDelete, g.API.DeleteServices(ctx, g.Target.Namespace))
+	return errors.Join(errDelete, g.API.DeletePods(ctx, g.Target.Namespace), g.API.DeleteServices(ctx, g.Target.Namespace))
 }
 
 // sweep removes namespaces that earlier runs on this host had no time to remove.

@@ -52,7 +52,7 @@ func reach(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 	if r.Sticky {
 		round = s.stickyRound
 	}
-	v, err := s.settle(ctx, s.patience(r), func(ctx context.Context) (Verdict, error) {
+	v, err := s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		return round(ctx, to.from, r, ask, to.ways)
 	})
 	if err == nil && v.Status == result.Failed {
@@ -238,7 +238,7 @@ func withClass(v Verdict, class probe.Class) Verdict {
 
 // assigned asks that the load balancer's address accepts connections.
 func (s *Session) assigned(ctx context.Context, from probe.Vantage, ways []way) (Verdict, error) {
-	return s.settle(ctx, s.Timeouts.SettleBalancer, func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.Timeouts.SettleBalancer, func(ctx context.Context, s *Session) (Verdict, error) {
 		var questions []question
 		for _, w := range ways {
 			to := fmt.Sprintf("%s:%d", w.host, w.port)

@@ -40,7 +40,7 @@ func resolve(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 	if trouble != nil || err != nil {
 		return valueOr(trouble, Verdict{}), err
 	}
-	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context, s *Session) (Verdict, error) {
 		n, trouble := s.meaning(s.Watcher.State(), r, pods)
 		if trouble != nil {
 			return *trouble, nil

@@ -48,7 +48,7 @@ func dataSurvivesRestart(ctx context.Context, s *Session, c lab.Check) (Verdict,
 		return valueOr(trouble, Verdict{}), err
 	}
 	text := fmt.Sprintf("labctl %s %s", s.Nonce, c.ID)
-	written, err := s.settle(ctx, s.patience(r), func(ctx context.Context) (Verdict, error) {
+	written, err := s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		return s.writeAndRead(ctx, to, text, database, databases)
 	})
 	if err != nil || written.Status != result.Passed {
@@ -115,7 +115,7 @@ func (s *Session) stillThere(ctx context.Context, r *lab.Reach, database, text, 
 		return valueOr(trouble, Verdict{}), err
 	}
 	t, _ := s.Lab.Tier(database)
-	return s.settle(ctx, s.patience(r), func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		now := s.census(s.Watcher.State(), t)
 		if len(now.pods) == 0 {
 			return failed("no pod of "+database+" is ready: "+now.why, observed("pods of "+database, "ready", now.why)), nil

@@ -57,7 +57,7 @@ func (s *Session) calmBefore(ctx context.Context, r *lab.Reach, to *route, pods 
 	if err != nil {
 		return Verdict{}, err
 	}
-	return s.settle(ctx, s.patience(r), func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		return s.reachRound(ctx, to.from, r, ask, to.ways)
 	})
 }

@@ -40,7 +40,7 @@ func roundTrip(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 		return valueOr(trouble, Verdict{}), err
 	}
 	try := 0
-	return s.settle(ctx, s.patience(r), func(ctx context.Context) (Verdict, error) {
+	return s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		try++
 		text := fmt.Sprintf("labctl %s %s %d", s.Nonce, c.ID, try)
 		return s.writeAndRead(ctx, route, text, orElse(with["database"], "db"), databases)

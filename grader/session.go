@@ -59,6 +59,7 @@ type Session struct {
 
 	tiers    map[string]*future[tierState]
 	verdicts map[string]*future[Verdict]
+	strain   *strain // of the round that is under way; nil outside settle
 }
 
 // future is a value that is computed once and awaited by many.
@@ -232,7 +233,7 @@ func (s *Session) budget(c lab.Check) time.Duration {
 	if check == 0 {
 		check = s.Timeouts.Check
 	}
-	return s.readyTimeout() + check + s.Timeouts.Address + s.Timeouts.SettleBalancer
+	return s.readyTimeout() + check + s.Timeouts.Address + s.Timeouts.SettleBalancer + s.Timeouts.Strain
 }
 
 func (s *Session) readyTimeout() time.Duration {

@@ -74,6 +74,9 @@ const (
 // Results is what the probe program writes: one Result a probe, in the plan's order.
 type Results struct {
 	Results []Result `json:"results"`
+	// Lag is the most by which a timer of the probe program was late meanwhile: on a machine
+	// with time to spare a few milliseconds, in nanoseconds.
+	Lag time.Duration `json:"lag,omitempty"`
 }
 
 // Result is what came of one probe.

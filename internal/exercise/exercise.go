@@ -33,7 +33,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // API is what an exercise needs of the cluster.
 type API interface {
 	Namespaces(ctx context.Context, selector string) ([]corev1.Namespace, error)
-	CreateNamespace(ctx context.Context, name string, labels map[string]string) error
+	CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) error
 	DeleteNamespace(ctx context.Context, name string, wait bool) error
 	Apply(ctx context.Context, namespace string, objs []*unstructured.Unstructured) error
 	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
@@ -86,7 +86,7 @@ func (e *Exercise) Prepare(ctx context.Context) (made bool, err error) {
 		err = e.API.DeleteNamespace(ctx, e.Namespace(), true)
 	}
 	if err == nil {
-		err = e.API.CreateNamespace(ctx, e.Namespace(), e.labels())
+		err = e.API.CreateNamespace(ctx, e.Namespace(), e.labels(), nil)
 	}
 	end(err)
 	return err == nil, err

@@ -38,7 +38,7 @@ func (a *api) Namespaces(_ context.Context, selector string) ([]corev1.Namespace
 	return found, nil
 }
 
-func (a *api) CreateNamespace(_ context.Context, name string, labels map[string]string) error {
+func (a *api) CreateNamespace(_ context.Context, name string, labels, _ map[string]string) error {
 	a.did = append(a.did, "create "+name)
 	a.namespaces = []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}}
 	return nil

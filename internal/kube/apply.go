@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,11 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/util/retry"
 
 	"labctl.dev/labctl/internal/fault"
 )
@@ -130,16 +126,7 @@ func (c *Client) applyOne(ctx context.Context, namespace string, obj *unstructur
 	if refusal != "" {
 		return &ApplyError{Object: name, Reason: refusal}
 	}
-	body, err := json.Marshal(prepared(obj, namespace))
-	if err != nil {
-		return &ApplyError{Object: name, Reason: err.Error()}
-	}
-	force := true
-	options := metav1.PatchOptions{FieldManager: manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
-	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		_, err := resource.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, options)
-		return err
-	})
+	err = patch(ctx, resource, prepared(obj, namespace))
 	if err == nil {
 		return nil
 	}

@@ -17,8 +17,8 @@ import (
 // CreateNamespace creates the namespace and waits until pods can be made in it, which is
 // when its default service account is there: before that, the first pods are refused and
 // tried again only after a pause. A namespace of that name must not exist.
-func (c *Client) CreateNamespace(ctx context.Context, name string, labels map[string]string) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+func (c *Client) CreateNamespace(ctx context.Context, name string, labels, annotations map[string]string) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: annotations}}
 	_, err := c.typed.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: manager})
 	if err != nil {
 		return environment(err, "create namespace %s", name)
@@ -113,4 +113,15 @@ func follow(
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// DeletePods asks for all pods of the namespace to end within a second, whatever time they
+// were to have.
+func (c *Client) DeletePods(ctx context.Context, namespace string) error {
+	grace := int64(1)
+	err := c.typed.CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &grace}, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return environment(err, "delete the pods of namespace %s", namespace)
+	}
+	return nil
 }

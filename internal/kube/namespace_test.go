@@ -32,7 +32,7 @@ func TestCreateNamespaceWaitsForItsServiceAccount(t *testing.T) {
 		return true, &corev1.ServiceAccountList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
 	})
 	c := &Client{typed: cluster}
-	if err := c.CreateNamespace(t.Context(), "ns", map[string]string{"a": "b"}); err != nil {
+	if err := c.CreateNamespace(t.Context(), "ns", map[string]string{"a": "b"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(order, "create namespaces") || order[len(order)-1] != "watch serviceaccounts" {

@@ -151,7 +151,7 @@ func (a *attempt) note(ctx context.Context, cl *cluster.Cluster) error {
 		return err
 	}
 	labels := map[string]string{"app.kubernetes.io/managed-by": "labctl"}
-	err = client.CreateNamespace(ctx, images.InventoryNamespace, labels)
+	err = client.CreateNamespace(ctx, images.InventoryNamespace, labels, nil)
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}

@@ -1,0 +1,69 @@
+package grader
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/result"
+)
+
+// settle repeats a round until the verdict passes or is final, or patience ends; the last
+// verdict counts. A cluster needs a moment until rules and names have spread, so a first
+// failure proves nothing.
+//
+// Nor does silence on a machine that has more to do than it can: where answers were late and
+// the probe itself was kept waiting, the round goes on beyond patience and gives answers more
+// time. The Session that a round gets is the one to ask with.
+func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
+	began := time.Now()
+	asking := *s
+	for {
+		asking.strain = &strain{}
+		v, err := round(ctx, &asking)
+		if err != nil || v.Status != result.Failed || v.final {
+			return v, err
+		}
+		if waited := time.Since(began); waited > patience {
+			if waited > patience+s.Timeouts.Strain || !asking.strain.explains(s.Timeouts.Lag) {
+				return v, nil
+			}
+			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
+		}
+		if err := pause(ctx, s.Timeouts.Pause); err != nil {
+			return v, nil // out of time: what was last seen is the verdict
+		}
+	}
+}
+
+// strainedAttempts is how much more time an answer gets on a machine that is too busy.
+const strainedAttempts = 4
+
+// strain is what one round tells about the machine. A nil strain notes nothing.
+type strain struct {
+	mu   sync.Mutex
+	late bool          // some answer did not come in time
+	lag  time.Duration // the most that the probe was kept waiting for a processor
+}
+
+func (s *strain) note(a asked) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag = max(s.lag, a.lag)
+	for _, at := range a.attempts {
+		// An application tells in its own answer what it waited for in vain.
+		s.late = s.late || at.Class == probe.Timeout || at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(probe.Timeout)+`"`)
+	}
+}
+
+// explains tells whether the machine may be to blame for the silence.
+func (s *strain) explains(lag time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.late && s.lag > lag
+}

@@ -1,0 +1,56 @@
+package grader
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/result"
+)
+
+// Silence is doubted for longer, and gets more time, where the machine has too much to do.
+func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
+	silent := probe.Attempt{Class: probe.Timeout}
+	inVain := probe.Attempt{Status: 503, Body: `{"class":"TIMEOUT"}`}
+	refused := probe.Attempt{Class: probe.Refused}
+	const second = time.Second
+	tests := map[string]struct {
+		at     probe.Attempt
+		lag    time.Duration
+		after  time.Duration // when it answers at last
+		passes bool
+		until  time.Duration // at the earliest
+	}{
+		"silence on a calm machine":           {silent, 5 * time.Millisecond, 20 * second, false, 8 * second},
+		"silence on a busy machine":           {silent, 300 * time.Millisecond, 20 * second, true, 20 * second},
+		"an application's silence there":      {inVain, 300 * time.Millisecond, 20 * second, true, 20 * second},
+		"a refusal there":                     {refused, 300 * time.Millisecond, 20 * second, false, 8 * second},
+		"silence that outlasts even that":     {silent, 300 * time.Millisecond, 500 * second, false, 53 * second},
+		"what settles in time, whatever else": {silent, 5 * time.Millisecond, 2 * second, true, 2 * second},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Session{Timeouts: DefaultTimeouts()}
+				began, longest := time.Now(), time.Duration(0)
+				v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
+					longest = max(longest, s.Timeouts.Attempt)
+					if time.Since(began) > tt.after {
+						return passed("", nil), nil
+					}
+					s.strain.note(asked{attempts: []probe.Attempt{tt.at}, lag: tt.lag})
+					return failed("nothing"), nil
+				})
+				took := time.Since(began)
+				if err != nil || (v.Status == result.Passed) != tt.passes || took < tt.until || took > tt.until+second {
+					t.Errorf("%s, %v after %s", v.Status, err, took)
+				}
+				if more := took > 10*second; more != (longest > s.Timeouts.Attempt) {
+					t.Errorf("an attempt got up to %s", longest)
+				}
+			})
+		})
+	}
+}
