@@ -115,7 +115,7 @@ func (a *answerReader) read(data []byte) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return // comments only: nothing is answered yet
 	} else if err != nil {
-		a.wrong("", "%s", notYAML(err))
+		a.wrong("", "%s", notYAML(err, 0))
 		return
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {

@@ -103,7 +103,17 @@ func TestOddEntries(t *testing.T) {
 	writeZip(t, "up.zip", append(good, txtar.File{Name: "x/../../b.yaml"}), "")
 	writeZip(t, "windows.zip", append(good, txtar.File{Name: `C:\b.yaml`}), "")
 	writeZip(t, "twice.zip", append(good, good...), "")
+	writeZip(t, "case.zip", append(good, txtar.File{Name: "A.YAML"}), "")
+	writeZip(t, "accent.zip", append(good, txtar.File{Name: "caf\u00e9.yaml"}, txtar.File{Name: "cafe\u0301.yaml"}), "")
+	writeZip(t, "long.zip", append(good, txtar.File{Name: strings.Repeat("x", 301)}), "")
+	writeZip(t, "bomb.zip", append(good, txtar.File{Name: "b.txt", Data: make([]byte, 9<<20)}), "")
+	writeTar(t, "bomb.tgz", append(good, txtar.File{Name: "b.txt", Data: make([]byte, 9<<20)}), "")
 	for name, want := range map[string]string{
+		"case.zip":    "A.YAML: is the same as a.yaml on systems that ignore case; rename one",
+		"accent.zip":  "cafe\u0301.yaml: is the same as caf\u00e9.yaml on systems that ignore case; rename one",
+		"long.zip":    `"` + strings.Repeat("x", 60) + `"…: is a path of more than 300 bytes`,
+		"bomb.zip":    `bomb.zip: cannot be read: "b.txt" is packed more than 200 to 1`,
+		"bomb.tgz":    "bomb.tgz: cannot be read: it unpacks to more than 8388608 bytes",
 		"link":        "b.yaml: is a link; hand in the file itself",
 		"folderlink":  "etc: is a link; hand in the file itself",
 		"deep":        "d/d/d/d/d/d/d/d/d/b.yaml: lies more than 8 folders deep",
@@ -148,5 +158,37 @@ func refused(t *testing.T, name string, limits submission.Limits, want string) {
 	_, err := submission.Read(name, limits)
 	if want = "submission " + name + " is refused:\n" + want; fmt.Sprint(err) != want || fault.KindOf(err) != fault.Input {
 		t.Errorf("%s:\ngot  %v\nwant %s", name, err, want)
+	}
+}
+
+// TestExpansion reads what is small and would become large. Each must be refused, soon and in
+// little memory.
+func TestExpansion(t *testing.T) {
+	t.Chdir(t.TempDir())
+	overlays := []txtar.File{{Name: "l0/a.yaml", Data: []byte(service)}, {Name: "l0/kustomization.yaml", Data: []byte("resources: [a.yaml]\n")}}
+	for level := range 20 {
+		for _, side := range []string{"x", "y"} {
+			resources := fmt.Sprintf("resources: [../l%d]\nnamePrefix: %s\n", level, side)
+			overlays = append(overlays, txtar.File{Name: fmt.Sprintf("l%d%s/kustomization.yaml", level, side), Data: []byte(resources)})
+		}
+		both := fmt.Sprintf("resources: [../l%[1]dx, ../l%[1]dy]\n", level)
+		overlays = append(overlays, txtar.File{Name: fmt.Sprintf("l%d/kustomization.yaml", level+1), Data: []byte(both)})
+	}
+	overlays = append(overlays, txtar.File{Name: "kustomization.yaml", Data: []byte("resources: [l20]\n")})
+	writeZip(t, "overlays.zip", overlays, "")
+	writeFolder(t, "documents", []txtar.File{{Name: "a.yaml", Data: bytes.Repeat([]byte("---\n"), 1<<18)}})
+	aliases := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		aliases += fmt.Sprintf("%c: &%c [%s*%c]\n", c, c, strings.Repeat(fmt.Sprintf("*%c,", c-1), 8), c-1)
+	}
+	writeFolder(t, "aliases", []txtar.File{{Name: "a.yaml", Data: []byte(aliases)}})
+	writeFolder(t, "nested", []txtar.File{{Name: "a.yaml", Data: bytes.Repeat([]byte("["), 1<<19)}})
+	for name, want := range map[string]string{
+		"overlays.zip": "kustomization.yaml: includes the same files again and again, to more than 200 objects",
+		"documents":    "a.yaml: has more than 200 documents",
+		"aliases":      "a.yaml, document 1: is not YAML: document contains excessive aliasing",
+		"nested":       "a.yaml, document 1: is not YAML: exceeded max depth of 10000",
+	} {
+		refused(t, name, submission.Limits{}, want)
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -37,11 +40,16 @@ func (r *reader) decode() []Object {
 // file decodes the documents of one manifest.
 func (r *reader) file(name string) []Object {
 	var objects []Object
-	for i, doc := range split(r.tree.files[name]) {
+	docs := split(r.tree.files[name], r.limits.Objects)
+	if len(docs) > r.limits.Objects {
+		r.refuse(r.tree.display(name), "has more than %d documents", r.limits.Objects)
+		return nil
+	}
+	for i, doc := range docs {
 		at := result.Finding{File: r.tree.display(name), Document: i + 1}
-		data, err := yaml.YAMLToJSONStrict(doc)
+		data, err := yaml.YAMLToJSONStrict(doc.text)
 		if err != nil {
-			at.Message = notYAML(err)
+			at.Message = notYAML(err, doc.before)
 			r.findings = append(r.findings, at)
 			continue
 		}
@@ -106,36 +114,42 @@ func (r *reader) items(at result.Finding, items []json.RawMessage) []Object {
 	return objects
 }
 
+// document is one YAML document of a file.
+type document struct {
+	text   []byte
+	before int // lines of the file before the text
+}
+
 // split returns a file's YAML documents, without one that is only the comment before the
-// first separator. Each document keeps its place in the file by empty lines before it, so
-// that line numbers in messages are those of the file.
-func split(data []byte) [][]byte {
+// first separator. It gives up after one more than the limit.
+func split(data []byte, limit int) []document {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors begin with a byte order mark
-	var docs [][]byte
-	var doc bytes.Buffer
+	var docs []document
+	var doc document
 	begun := false // by a separator, so that even an empty document counts
 	lines := 0
 	end := func() {
-		if begun || !blank(doc.Bytes()) {
-			docs = append(docs, bytes.Clone(doc.Bytes()))
+		if begun || !blank(doc.text) {
+			docs = append(docs, doc)
 		}
-		doc.Reset()
-		doc.Write(bytes.Repeat([]byte{'\n'}, lines))
+		doc = document{before: lines}
 	}
 	for line := range bytes.Lines(data) {
 		switch mark := bytes.TrimRight(line, " \t\r\n"); {
 		case bytes.Equal(mark, []byte("---")), bytes.HasPrefix(mark, []byte("--- ")):
 			end()
 			begun = true
-			doc.Write(line[len("---"):])
+			doc.text = append(doc.text, line[len("---"):]...)
 		case bytes.Equal(mark, []byte("...")):
 			end()
 			begun = false
-			doc.WriteByte('\n')
+			doc.text = append(doc.text, '\n')
 		default:
-			doc.Write(line)
+			doc.text = append(doc.text, line...)
 		}
-		lines++
+		if lines++; len(docs) > limit {
+			return docs
+		}
 	}
 	end()
 	return docs
@@ -151,15 +165,19 @@ func blank(doc []byte) bool {
 	return true
 }
 
-// notYAML puts what the YAML parser says into one line.
-func notYAML(err error) string {
+// notYAML puts what the YAML parser says of a text into one line. Its line numbers become
+// those of the file, which has so many lines before the text.
+func notYAML(err error, before int) string {
 	message := err.Error()
 	for _, prefix := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "yaml: ", "unmarshal errors:"} {
 		message = strings.TrimPrefix(message, prefix)
 	}
 	lines := strings.Split(strings.TrimSpace(message), "\n")
 	for i := range lines {
-		lines[i] = strings.TrimSpace(lines[i])
+		lines[i] = lineNumber().ReplaceAllStringFunc(strings.TrimSpace(lines[i]), func(found string) string {
+			n, _ := strconv.Atoi(strings.TrimPrefix(found, "line ")) // digits, says the expression
+			return fmt.Sprintf("line %d", n+before)
+		})
 	}
 	message = "is not YAML: " + strings.Join(lines, "; ")
 	if strings.Contains(message, "cannot start any token") {
@@ -167,3 +185,5 @@ func notYAML(err error) string {
 	}
 	return message
 }
+
+var lineNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bline [0-9]{1,8}\b`) })

@@ -59,6 +59,10 @@ func (r *reader) kustomize(name string) []Object {
 	if len(r.findings) > before {
 		return nil
 	}
+	if r.expands(path.Dir(name), nil) > r.limits.Objects {
+		r.refuse(r.tree.display(name), "includes the same files again and again, to more than %d objects", r.limits.Objects)
+		return nil
+	}
 	memory := filesys.MakeFsInMemory()
 	for file, data := range r.tree.files {
 		if err := memory.WriteFile("/"+file, data); err != nil {
@@ -88,6 +92,41 @@ func (r *reader) kustomize(name string) []Object {
 	return objects
 }
 
+// expands counts the documents that a folder's kustomization makes, each as often as it is
+// included, up to a little over the limit: overlays of overlays double what is in them. A
+// folder that includes itself counts as nothing; kustomize itself refuses it.
+func (r *reader) expands(dir string, within []string) int {
+	if slices.Contains(within, dir) {
+		return 0
+	}
+	total := 0
+	for _, base := range kustomizationNames() {
+		file := path.Join(dir, base)
+		data, ok := r.tree.files[file]
+		if !ok {
+			continue
+		}
+		var fields map[string]any
+		if err := yaml.Unmarshal(data, &fields); err != nil {
+			continue // refused before
+		}
+		for _, field := range []string{"resources", "bases", "components"} {
+			for _, p := range stringsIn(fields[field]) {
+				full := path.Join(dir, p)
+				if content, ok := r.tree.files[full]; ok {
+					total += len(split(content, r.limits.Objects))
+				} else {
+					total += r.expands(full, append(slices.Clone(within), dir))
+				}
+				if total > r.limits.Objects {
+					return total
+				}
+			}
+		}
+	}
+	return total
+}
+
 // inspect refuses a kustomization that reaches outside of the submission or runs plugins.
 func (r *reader) inspect(file string) {
 	refuse := func(field, format string, args ...any) {
@@ -97,7 +136,7 @@ func (r *reader) inspect(file string) {
 	}
 	var fields map[string]any
 	if err := yaml.UnmarshalStrict(r.tree.files[file], &fields); err != nil {
-		refuse("", "%s", notYAML(err))
+		refuse("", "%s", notYAML(err, 0))
 		return
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {

@@ -26,6 +26,12 @@ func (r *rules) pod(at string, s *corev1.PodSpec) {
 	if s.PriorityClassName != "" {
 		r.refuse(at+".priorityClassName", "no-priority", "pushes other pods aside; leave it out")
 	}
+	if grace := s.TerminationGracePeriodSeconds; grace != nil && *grace > maxGrace {
+		r.refuse(at+".terminationGracePeriodSeconds", "bounded", "is %d; at most %d seconds are allowed", *grace, maxGrace)
+	}
+	if len(s.ResourceClaims) > 0 {
+		r.refuse(at+".resourceClaims", "no-host", "claims a device; leave it out")
+	}
 	if s.RuntimeClassName != nil {
 		r.refuse(at+".runtimeClassName", "no-runtime", "chooses another runtime; leave it out")
 	}
@@ -83,6 +89,10 @@ func (r *rules) container(at string, c *corev1.Container) {
 	if !r.allowedImage(c.Image) {
 		r.refuse(at+".image", "lab-images-only", "%q is not an image of this lab; use %s", c.Image, strings.Join(r.limits.Images, ", "))
 	}
+	if strings.HasPrefix(c.Name, reservedName) {
+		r.refuse(at+".name", "reserved-name", "%q begins with %s, as the grader's own containers do; choose another name", c.Name, reservedName)
+	}
+	r.handlers(at, c)
 	for i, p := range c.Ports {
 		if p.HostPort != 0 || p.HostIP != "" {
 			r.refuse(fmt.Sprintf("%s.ports[%d].hostPort", at, i), "no-host", "takes a port of the node itself; use a Service of type NodePort")
@@ -95,6 +105,31 @@ func (r *rules) container(at string, c *corev1.Container) {
 	r.bounded(at+".resources.limits", c.Resources.Limits)
 	if s := c.SecurityContext; s != nil {
 		r.security(at+".securityContext", s)
+	}
+}
+
+// handlers refuses probes and hooks that name a host: the node itself would connect to it.
+func (r *rules) handlers(at string, c *corev1.Container) {
+	refuse := func(at string, http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction) {
+		if http != nil && http.Host != "" {
+			r.refuse(at+".httpGet.host", "no-host", "makes the node itself connect elsewhere; leave it out, the pod is meant")
+		}
+		if tcp != nil && tcp.Host != "" {
+			r.refuse(at+".tcpSocket.host", "no-host", "makes the node itself connect elsewhere; leave it out, the pod is meant")
+		}
+	}
+	for field, p := range map[string]*corev1.Probe{"livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe, "startupProbe": c.StartupProbe} {
+		if p != nil {
+			refuse(at+"."+field, p.HTTPGet, p.TCPSocket)
+		}
+	}
+	if c.Lifecycle == nil {
+		return
+	}
+	for field, h := range map[string]*corev1.LifecycleHandler{"postStart": c.Lifecycle.PostStart, "preStop": c.Lifecycle.PreStop} {
+		if h != nil {
+			refuse(at+".lifecycle."+field, h.HTTPGet, h.TCPSocket)
+		}
 	}
 }
 

@@ -20,6 +20,10 @@ const (
 	maxCPU      = "2"
 	maxMemory   = "1Gi"
 	maxStorage  = "1Gi"
+	maxGrace    = 120 // seconds
+
+	// reservedName is how the names of the grader's own containers begin.
+	reservedName = "labctl-"
 )
 
 // rules holds one object's fields against the policy, and gathers every finding.
@@ -64,6 +68,8 @@ func breaches(o Object, limits Limits) []result.Finding {
 		})
 	case "Service":
 		check(r, r.service)
+	case "Secret":
+		check(r, r.secret)
 	case "PersistentVolumeClaim":
 		check(r, func(c *corev1.PersistentVolumeClaim) { r.claim("spec", &c.Spec) })
 	}
@@ -114,6 +120,12 @@ func (r *rules) ownership(at string, finalizers, owners int) {
 func (r *rules) count(field string, n *int32) {
 	if n != nil && *n > maxReplicas {
 		r.refuse(field, "bounded", "asks for %d pods; at most %d are allowed", *n, maxReplicas)
+	}
+}
+
+func (r *rules) secret(s *corev1.Secret) {
+	if s.Type == corev1.SecretTypeServiceAccountToken || strings.HasPrefix(string(s.Type), "bootstrap.kubernetes.io/") {
+		r.refuse("type", "no-rights", "%q asks the cluster for a token; leave it out", s.Type)
 	}
 }
 

@@ -52,6 +52,13 @@ func (f folder) walk(visit func(entry) error) error {
 	})
 }
 
+// No text is packed better than maxRatio to 1; what claims to be is made to fill the machine.
+// Small files may be anything.
+const (
+	maxRatio  = 200
+	ratioFrom = 8 << 20
+)
+
 // zipArchive is a source of files in a .zip.
 type zipArchive struct{ *zip.ReadCloser }
 
@@ -67,6 +74,9 @@ func (z zipArchive) walk(visit func(entry) error) error {
 	for _, f := range z.File {
 		if f.Mode().IsDir() {
 			continue
+		}
+		if f.UncompressedSize64 > ratioFrom && f.UncompressedSize64/maxRatio > f.CompressedSize64 {
+			return fmt.Errorf("%.200q is packed more than %d to 1", f.Name, maxRatio)
 		}
 		if err := visit(entry{name: f.Name, mode: f.Mode().Type(), open: f.Open}); err != nil {
 			return err
@@ -98,11 +108,16 @@ func (t tarArchive) walk(visit func(entry) error) error {
 	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
-	bounded := &io.LimitedReader{R: unzipped, N: t.most}
+	info, err := t.Stat()
+	if err != nil {
+		return err
+	}
+	most := min(t.most, max(info.Size()*maxRatio, ratioFrom))
+	bounded := &io.LimitedReader{R: unzipped, N: most}
 	for archive := tar.NewReader(bounded); ; {
 		h, err := archive.Next()
 		if err != nil && bounded.N <= 0 {
-			return fmt.Errorf("it unpacks to more than %d bytes", t.most)
+			return fmt.Errorf("it unpacks to more than %d bytes", most)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -51,6 +51,8 @@ type Limits struct {
 	Images    []string // whose repositories containers may use, with any tag; none allows all
 	Files     int      // in the folder or archive, hidden ones apart; default 500
 	Depth     int      // folders within folders; default 8
+	Path      int      // length of a path in bytes; default 300
+	Archive   int64    // of an archive, in bytes; default 16 MiB
 	FileSize  int64    // of one manifest, in bytes; default 1 MiB
 	Size      int64    // of all that is read, in bytes; default 8 MiB
 	Unpacked  int64    // that an archive may unpack to, in bytes; default 256 MiB
@@ -63,6 +65,8 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	l.Files = orDefault(l.Files, 500)
 	l.Depth = orDefault(l.Depth, 8)
+	l.Path = orDefault(l.Path, 300)
+	l.Archive = orDefault(l.Archive, 16<<20)
 	l.FileSize = orDefault(l.FileSize, 1<<20)
 	l.Size = orDefault(l.Size, 8<<20)
 	l.Unpacked = orDefault(l.Unpacked, 256<<20)
@@ -216,6 +220,9 @@ func (r *reader) open(name string) (s source, student string) {
 		s, err = openFolder(full)
 	case kind == "" || !info.Mode().IsRegular():
 		r.refuse(name, "is no submission: that is a folder, a .zip or a .tar.gz of manifests")
+		return nil, ""
+	case info.Size() > r.limits.Archive:
+		r.refuse(name, "is an archive of more than %d bytes", r.limits.Archive)
 		return nil, ""
 	case kind == ".zip":
 		s, err = openZip(full)

@@ -10,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // tree is the files of a submission that matter, in memory: from here on nothing can
@@ -87,7 +89,7 @@ func (r *reader) gather(s source) {
 // list returns the paths of all files that are not hidden, and refuses odd ones.
 func (r *reader) list(s source) []string {
 	var names []string
-	seen := map[string]bool{}
+	seen := map[string]string{} // the names by how a file system that ignores case would have them
 	err := s.walk(func(e entry) error {
 		name := path.Clean(strings.TrimPrefix(e.name, "./"))
 		switch {
@@ -100,10 +102,14 @@ func (r *reader) list(s source) []string {
 			r.refuse(r.tree.display(name), "is not an ordinary file")
 		case strings.Count(name, "/") > r.limits.Depth:
 			r.refuse(r.tree.display(name), "lies more than %d folders deep", r.limits.Depth)
-		case seen[name]:
+		case len(name) > r.limits.Path:
+			r.refuse(fmt.Sprintf("%.60q…", name), "is a path of more than %d bytes", r.limits.Path)
+		case seen[folded(name)] == name:
 			r.refuse(r.tree.display(name), "is in the archive twice")
+		case seen[folded(name)] != "":
+			r.refuse(r.tree.display(name), "is the same as %s on systems that ignore case; rename one", seen[folded(name)])
 		default:
-			seen[name] = true
+			seen[folded(name)] = name
 			names = append(names, name)
 		}
 		if len(names) > r.limits.Files || len(r.findings) > r.limits.Files {
@@ -118,6 +124,9 @@ func (r *reader) list(s source) []string {
 	}
 	return names
 }
+
+// folded is a name as file systems compare it that ignore case and the ways to write accents.
+func folded(name string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(name))) }
 
 // read takes the contents of the wanted files into the tree, without the prefix.
 func (r *reader) read(s source, prefix string, want func(name string) bool) {
