@@ -29,6 +29,7 @@ import (
 	"labctl.dev/labctl/internal/cli/loadbalancer"
 	"labctl.dev/labctl/internal/cli/progress"
 	"labctl.dev/labctl/internal/cli/repair"
+	"labctl.dev/labctl/internal/cli/report"
 	"labctl.dev/labctl/internal/cli/reset"
 	"labctl.dev/labctl/internal/cli/show"
 	"labctl.dev/labctl/internal/cli/solution"
@@ -105,7 +106,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 		explain.NewCmd(streams, nil), answer.NewCmd(streams, nil), solution.NewCmd(streams, nil), reset.NewCmd(streams, nil),
 		submit.NewCmd(streams, nil), progress.NewCmd(streams, nil),
 		trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
-	add("grade", grade.NewCmd(streams, nil))
+	add("grade", grade.NewCmd(streams, nil), report.NewCmd(streams))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)
@@ -157,13 +158,13 @@ func exitCode(ctx context.Context, w io.Writer, err error) int {
 	case errors.As(err, &quiet):
 		return quiet.Code
 	}
-	fmt.Fprintf(w, "labctl: error: %v\n", err)
+	fmt.Fprintf(w, "labctl: error: %s\n", ui.CleanLines(err.Error()))
 	kind, remedy := fault.KindOf(err), fault.RemedyOf(err)
 	if remedy == "" && kind == fault.Environment {
 		remedy = "labctl doctor"
 	}
 	if remedy != "" {
-		fmt.Fprintf(w, "labctl: hint: %s\n", remedy)
+		fmt.Fprintf(w, "labctl: hint: %s\n", ui.CleanLines(remedy))
 	}
 	return int(kind)
 }

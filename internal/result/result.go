@@ -43,6 +43,8 @@ type Report struct {
 	Message    string    `json:"message,omitempty"` // why, where Status is not Graded
 	Findings   []Finding `json:"findings,omitempty"`
 	Checks     []Check   `json:"checks"`
+	// Signature is there where the grading was asked to sign; see Verify.
+	Signature *Signature `json:"signature,omitempty"`
 }
 
 // Lab identifies the lab that was graded.
@@ -135,6 +137,7 @@ func (r Report) ForStudent() Report {
 		return r
 	}
 	r.Checks = checks
+	r.Signature = nil // it covers what was taken out
 	if r.Status == Errored {
 		r.Message = "" // it may name a hidden check; Tally says which of the others it was
 		r.Status = Graded

@@ -84,6 +84,8 @@ func orDefault[T int | int64](value, otherwise T) T {
 // Error says why a submission was refused: every reason at once.
 type Error struct {
 	Path     string // of the submission
+	Student  string // as in Submission
+	Digest   string // as in Submission; "" where it could not be read
 	Findings []result.Finding
 }
 
@@ -116,8 +118,23 @@ func Read(name string, limits Limits) (*Submission, error) {
 		return nil, r.refusal()
 	}
 	defer func() { _ = s.Close() }() // only read from
+	r.student = student
 	r.gather(s)
 	return r.finish(student)
+}
+
+// Digest returns the digest of what is at the path, as Read does, whatever it holds.
+func Digest(name string) (string, error) {
+	r := newReader(name, Limits{})
+	s, _ := r.open(name)
+	if s != nil {
+		defer func() { _ = s.Close() }() // only read from
+		r.gather(s)
+	}
+	if err := r.refusal(); err != nil {
+		return "", err
+	}
+	return r.tree.digest(), nil
 }
 
 // ReadFS reads the submission in a folder of a lab, such as "solution". Unlike a
@@ -176,6 +193,7 @@ func readFS(lab fs.FS, dir string, limits Limits) (*Submission, error) {
 // wrong on the way.
 type reader struct {
 	path     string
+	student  string
 	limits   Limits
 	tree     tree
 	findings []result.Finding
@@ -198,7 +216,11 @@ func (r *reader) refusal() error {
 	slices.SortStableFunc(r.findings, func(a, b result.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
 	})
-	return &fault.Error{Kind: fault.Input, Err: &Error{Path: r.path, Findings: r.findings}}
+	refused := &Error{Path: r.path, Student: r.student, Findings: r.findings}
+	if len(r.tree.files) > 0 {
+		refused.Digest = r.tree.digest()
+	}
+	return &fault.Error{Kind: fault.Input, Err: refused}
 }
 
 // open finds out what is at the path. Without a source it has refused the submission.

@@ -49,3 +49,16 @@ func Clean(text string, limit int) string {
 	}
 	return b.String()
 }
+
+// CleanLines is Clean for text of several lines, which it leaves apart.
+func CleanLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		columns := strings.Split(line, "\t")
+		for j := range columns {
+			columns[j] = Clean(columns[j], 0)
+		}
+		lines[i] = strings.Join(columns, "\t")
+	}
+	return strings.Join(lines, "\n")
+}

@@ -14,6 +14,7 @@ import (
 
 	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/cluster"
+	"labctl.dev/labctl/internal/containment"
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/images"
@@ -117,6 +118,9 @@ func (a *attempt) only(wanted func(ref string) bool) []images.Image {
 }
 
 func (a *attempt) nodesUp(ctx context.Context, cl *cluster.Cluster) error {
+	if err := containment.CloseEgress(ctx, a.Engine, cl.NodeNames()); err != nil {
+		return err
+	}
 	if err := a.assembled.wait(ctx); err != nil {
 		return reported(err)
 	}

@@ -3,6 +3,7 @@ package grade
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/grader"
+	"labctl.dev/labctl/internal/cli/report"
 	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
@@ -29,6 +31,7 @@ type Options struct {
 	Path    string
 	Lab     string
 	JSON    string // file for the report; "-" is standard output, instead of the table
+	Sign    string // file of the private key to sign the report with
 	Keep    bool
 	Verbose bool
 }
@@ -59,6 +62,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 the submission or a flag is inv
 	opts.Target.Add(cmd)
 	cmd.Flags().StringVar(&opts.Lab, "lab", "", "the lab's id (see: labctl labs)")
 	cmd.Flags().StringVar(&opts.JSON, "json", "", `write the report to this file; "-" prints it instead of the table`)
+	cmd.Flags().StringVar(&opts.Sign, "sign", "", "sign the report with this private key (see: labctl report)")
 	cmd.Flags().BoolVar(&opts.Keep, "keep", false, "leave the namespace in place, to look at it")
 	cmd.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "show what the grader tells while it works")
 	return cmd
@@ -78,34 +82,49 @@ func Run(ctx context.Context, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	report := result.Report{
+	var key ed25519.PrivateKey
+	if opts.Sign != "" { // before the work, which would be lost
+		if key, err = report.ReadPrivateKey(opts.Sign); err != nil {
+			return err
+		}
+	}
+	made := result.Report{
 		Schema: result.Schema, Labctl: version.Current().Version, Started: time.Now().UTC(),
 		Lab: result.Lab{ID: l.ID, Title: l.Title, Version: l.Version}, MaxScore: l.Points(), Checks: []result.Check{},
 	}
-	graded, err := grade(ctx, opts, l, &report)
+	graded, err := grade(ctx, opts, l, &made)
 	if graded != nil {
-		graded.Labctl, graded.Started = report.Labctl, report.Started
-		graded.Student, graded.Submission = report.Student, report.Submission
-		report = *graded
+		graded.Labctl, graded.Started = made.Labctl, made.Started
+		graded.Student, graded.Submission = made.Student, made.Submission
+		made = *graded
 	} else {
-		report.Finished = time.Now().UTC()
-		explain(&report, err)
+		made.Finished = time.Now().UTC()
+		explain(&made, err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errOut := output(opts, report, err == nil); errOut != nil {
+	if key != nil {
+		if err := made.Sign(key); err != nil {
+			return err
+		}
+	}
+	if errOut := output(opts, made, err == nil); errOut != nil {
 		return errors.Join(err, errOut)
 	}
 	if err != nil {
 		return err
 	}
-	return verdict(report)
+	return verdict(made)
 }
 
 // grade reads, applies and grades; the report's head is filled in as far as it is known.
 func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) (*result.Report, error) {
 	sub, err := submission.Read(opts.Path, target.Limits(l))
+	var refused *submission.Error
+	if errors.As(err, &refused) {
+		head.Student, head.Submission = refused.Student, refused.Digest
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,241 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"labctl.dev/labctl/fixtures/hostile"
+	"labctl.dev/labctl/internal/containment"
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/result"
+)
+
+func hostileCases(t *testing.T) []hostile.Case {
+	t.Helper()
+	all, err := hostile.Cases("../fixtures/hostile")
+	if err != nil || len(all) < 60 {
+		t.Fatalf("%d cases, %v", len(all), err)
+	}
+	return all
+}
+
+// footprint is what is there of the cluster and of the engine that submissions could leave
+// something in.
+func footprint(t *testing.T) []string {
+	t.Helper()
+	kinds := "namespaces,nodes,pods,services,endpointslices,configmaps,secrets,serviceaccounts,persistentvolumeclaims,deployments,daemonsets," +
+		"replicasets,jobs,roles,rolebindings,networkpolicies,persistentvolumes,clusterroles,clusterrolebindings,storageclasses,priorityclasses," +
+		"customresourcedefinitions,mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies,apiservices"
+	all := strings.Fields(kubectl(t, "get", kinds, "--all-namespaces", "--no-headers", "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}`))
+	for kind, args := range map[string][]string{
+		"container": {"ps", "--all", "--format", "{{.Names}}"}, "network": {"network", "ls", "--format", "{{.Name}}"}, "volume": {"volume", "ls", "--format", "{{.Name}}"},
+	} {
+		for _, name := range strings.Fields(engine(t, args...)) {
+			all = append(all, kind+"/"+name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// unchanged waits until the footprint is the same again.
+func unchanged(t *testing.T, before []string) {
+	t.Helper()
+	var more, less []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("left behind %q, missing %q", more, less)
+		}
+	}()
+	until(t, 2*time.Minute, "the cluster and the engine are as before", func() bool {
+		after := footprint(t)
+		more = slices.DeleteFunc(slices.Clone(after), func(s string) bool { return slices.Contains(before, s) })
+		less = slices.DeleteFunc(slices.Clone(before), func(s string) bool { return slices.Contains(after, s) })
+		return len(more) == 0 && len(less) == 0
+	})
+}
+
+// Through the whole grader, every hostile submission ends in a verdict on itself alone, and
+// leaves nothing behind.
+func TestHostileSubmissionsAreRefused(t *testing.T) {
+	grade(t, 0, "clusterip", solution) // the policies are there from now on
+	until(t, time.Minute, "its namespace is gone", func() bool { return len(gradedOn(t)) == 0 })
+	before := footprint(t)
+	for _, c := range hostileCases(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			if c.Policy == hostile.Accepted {
+				r, _ := grade(t, 1, "clusterip", c.Path)
+				if r.Status != result.Graded || r.Score == r.MaxScore {
+					t.Errorf("status %s, %v of %v", r.Status, r.Score, r.MaxScore)
+				}
+				return
+			}
+			r, o := grade(t, 2, "clusterip", c.Path)
+			if r.Status != result.Rejected || r.Score != 0 || len(r.Findings) == 0 {
+				t.Errorf("status %s, %v points, findings %v", r.Status, r.Score, r.Findings)
+			}
+			if strings.ContainsAny(o.stdout+o.stderr, "\x1b\a\x00") {
+				t.Errorf("control characters reach the terminal: %q", o.stdout+o.stderr)
+			}
+		})
+	}
+	unchanged(t, before)
+}
+
+// gradedOn lists the namespaces of gradings, those on their way out included.
+func gradedOn(t *testing.T) []string {
+	t.Helper()
+	return strings.Fields(kubectl(t, "get", "namespaces", "-l", "labctl.dev/contained", "-o", "name"))
+}
+
+// contained makes a namespace as a grading does, and removes it as one does.
+func contained(t *testing.T, api *kube.Client, name string) {
+	t.Helper()
+	labels := containment.Labels()
+	images := []string{"labctl/frontend:v1", "labctl/backend:v1", "labctl/db:v1"}
+	if err := api.CreateNamespace(t.Context(), name, labels, containment.Annotations(images)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		began := time.Now()
+		if err := errors.Join(api.DeleteNamespace(ctx, name, false), api.DeletePods(ctx, name), api.DeleteServices(ctx, name)); err != nil {
+			t.Error(err)
+		}
+		until(t, 90*time.Second, name+" is gone", func() bool { return !slices.Contains(gradedOn(t), "namespace/"+name) })
+		t.Logf("%s is gone after %s", name, time.Since(began).Round(time.Second))
+	})
+	if err := containment.Contain(t.Context(), api, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func connect(t *testing.T) *kube.Client {
+	t.Helper()
+	api, err := kube.Connect("", "kind-"+cluster())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+// manifestOf reads a case's objects without any policy.
+func manifestOf(t *testing.T, c hostile.Case) []*unstructured.Unstructured {
+	t.Helper()
+	f, err := os.Open(filepath.Join(c.Path, "manifest.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var objs []*unstructured.Unstructured
+	for decoder := yaml.NewYAMLOrJSONDecoder(f, 4096); ; {
+		o := &unstructured.Unstructured{}
+		err := decoder.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
+			return objs
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		objs = append(objs, o)
+	}
+}
+
+// Where the policy in Go is switched off, the cluster alone refuses what it can, and bounds
+// the rest: a correct submission beside all of them gets full marks, and they can be removed.
+func TestTheClusterAloneContainsHostileSubmissions(t *testing.T) {
+	api := connect(t)
+	before := footprint(t)
+	t.Run("all", func(t *testing.T) {
+		contained(t, api, "labctl-hostile")
+		for i, c := range hostileCases(t) {
+			outcome, detail, _ := strings.Cut(c.Cluster, ": ")
+			switch outcome {
+			case "refused":
+				err := api.ApplyAs(t.Context(), containment.User("labctl-hostile"), "labctl-hostile", manifestOf(t, c))
+				if len(kube.ApplyErrors(err)) == 0 || !strings.Contains(err.Error(), detail) {
+					t.Errorf("%s: %v, want a refusal: %s", c.Name, err, detail)
+				}
+			case "contained":
+				namespace := fmt.Sprintf("labctl-hostile-%d", i)
+				contained(t, api, namespace)
+				if err := api.ApplyAs(t.Context(), containment.User(namespace), namespace, manifestOf(t, c)); err != nil {
+					t.Errorf("%s is refused, and is said to be contained: %v", c.Name, err)
+				}
+			case "not applied":
+			default:
+				t.Errorf("%s: the outcome %q is not known", c.Name, c.Cluster)
+			}
+		}
+		if !t.Failed() {
+			grade(t, 0, "clusterip", solution)
+		}
+	})
+	unchanged(t, before)
+}
+
+// Who applies a submission may do so in its own namespace only.
+func TestTheIdentityEndsAtItsNamespace(t *testing.T) {
+	api := connect(t)
+	contained(t, api, "labctl-hostile")
+	object := manifestOf(t, hostile.Case{Path: "../fixtures/hostile/cases/other-namespace"})[0]
+	for namespace, allowed := range map[string]bool{"labctl-hostile": true, "kube-system": false, "default": false, "labctl-system": false} {
+		err := api.Try(t.Context(), containment.User("labctl-hostile"), namespace, object)
+		if (err == nil) != allowed {
+			t.Errorf("in %s: %v", namespace, err)
+		}
+	}
+}
+
+// A pod reaches neither this machine nor anything beyond it, whatever it is told to call.
+func TestPodsStayInside(t *testing.T) {
+	gateway := strings.TrimSpace(engine(t, "network", "inspect", "kind", "--format", "{{(index .IPAM.Config 0).Gateway}}"))
+	if gateway == "" {
+		gateway = strings.TrimSpace(engine(t, "exec", cluster()+"-control-plane", "sh", "-c", "ip -4 route show default | awk '{print $3}'"))
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", net.JoinHostPort(gateway, "0"))
+	if err != nil {
+		t.Skipf("the engine runs elsewhere: %v", err)
+	}
+	var asked atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); _, _ = io.WriteString(w, "secret") }))
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(server.Close)
+	url := "http://" + listener.Addr().String()
+	// The way is there: a node reaches it.
+	engine(t, "exec", cluster()+"-worker", "sh", "-c", "exec 3<>/dev/tcp/"+strings.Replace(listener.Addr().String(), ":", "/", 1)+" 2>/dev/null || curl -sS "+url)
+
+	api := connect(t)
+	contained(t, api, "labctl-hostile")
+	kubectlIn := func(args ...string) string { return kubectl(t, append([]string{"-n", "labctl-hostile"}, args...)...) }
+	kubectlIn("run", "frontend", "--image=labctl/frontend:v1", "--image-pull-policy=IfNotPresent", "--env=BACKEND_URL="+url)
+	kubectlIn("wait", "--for=jsonpath={.status.phase}=Running", "pod/frontend", "--timeout=60s")
+	ip := kubectlIn("get", "pod", "frontend", "-o", "jsonpath={.status.podIP}")
+	asked.Store(0)
+	out := engine(t, "exec", cluster()+"-control-plane", "curl", "-sS", "--max-time", "20", "http://"+ip+":8080/readyz")
+	if asked.Load() != 0 || strings.Contains(out, "secret") {
+		t.Errorf("the pod reached the machine: %d requests, answer %q", asked.Load(), out)
+	}
+	if !strings.Contains(out, "REFUSED") && !strings.Contains(out, "TIMEOUT") && !strings.Contains(out, "OTHER") {
+		t.Errorf("the frontend does not say that it reached nothing: %q", out)
+	}
+}

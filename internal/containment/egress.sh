@@ -1,0 +1,20 @@
+#!/bin/sh
+# Lets pods reach pods, nodes and load balancers, and nothing beyond the engine's network: not
+# the machine that the cluster runs on, not the internet. Names may still be asked for, which
+# is the cluster's own DNS forwarding them.
+set -eu
+gateway=$(ip -4 route show default | awk '{print $3; exit}')
+interface=$(ip -4 route show default | awk '{print $5; exit}')
+network=$(ip -4 route show dev "$interface" scope link proto kernel | awk '{print $1; exit}')
+chain=LABCTL-EGRESS
+
+iptables -w -N $chain 2>/dev/null || iptables -w -F $chain
+iptables -w -A $chain -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN
+iptables -w -A $chain -d "$gateway" -p udp --dport 53 -j RETURN
+iptables -w -A $chain -d "$gateway" -p tcp --dport 53 -j RETURN
+iptables -w -A $chain -d "$gateway" -j REJECT
+iptables -w -A $chain -d "$network" -j RETURN
+iptables -w -A $chain -d POD_SUBNET -j RETURN
+iptables -w -A $chain -j REJECT
+iptables -w -C FORWARD ! -i "$interface" -o "$interface" -j $chain 2>/dev/null ||
+	iptables -w -I FORWARD 1 ! -i "$interface" -o "$interface" -j $chain
