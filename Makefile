@@ -56,7 +56,7 @@ test-unit: build ## Unit and CLI tests: no engine needed
 .PHONY: e2e
 e2e: build ## End to end on a real cluster, every lab proven
 	hack/prepare
-	$(GO) test -tags e2e -count 1 -timeout 60m -v ./e2e/...
+	$(GO) test -tags e2e -count 1 -timeout 80m -v ./e2e/...
 
 .PHONY: verify
 verify: build ## Prove every lab of the catalogue, every submission of it, on a real cluster
