@@ -43,6 +43,7 @@ func (s *Session) round(ctx context.Context, from probe.Vantage, questions []que
 		answers[i] = a
 		s.strain.note(a)
 	}
+	s.strain.press(results.Pressure)
 	return answers, nil
 }
 

@@ -15,7 +15,7 @@ import (
 // failure proves nothing.
 //
 // Nor does silence on a machine that has more to do than it can: where answers were late and
-// the probe itself was kept waiting, the round goes on beyond patience and gives answers more
+// processors are wanted by more than they can serve, the round goes on beyond patience and gives answers more
 // time. The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
@@ -27,7 +27,7 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 			return v, err
 		}
 		if waited := time.Since(began); waited > patience {
-			if waited > patience+s.Timeouts.Strain || !asking.strain.explains(s.Timeouts.Lag) {
+			if waited > patience+s.Timeouts.Strain || !asking.strain.explains(s.Timeouts) {
 				return v, nil
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
@@ -46,6 +46,17 @@ type strain struct {
 	mu   sync.Mutex
 	late bool          // some answer did not come in time
 	lag  time.Duration // the most that the probe was kept waiting for a processor
+	busy float64       // the pressure on the processors, in percent
+}
+
+// press notes how much processors are asked for.
+func (s *strain) press(percent float64) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = max(s.busy, percent)
 }
 
 func (s *strain) note(a asked) {
@@ -61,9 +72,11 @@ func (s *strain) note(a asked) {
 	}
 }
 
-// explains tells whether the machine may be to blame for the silence.
-func (s *strain) explains(lag time.Duration) bool {
+// explains tells whether the machine may be to blame for the silence. The lag alone does not
+// tell: a process that mostly sleeps, as the probe does, is soon given a processor even where
+// one that works, as a database does, waits long for it.
+func (s *strain) explains(t Timeouts) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.late && s.lag > lag
+	return s.late && (s.lag > t.Lag || s.busy > t.Pressure)
 }

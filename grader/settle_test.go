@@ -19,16 +19,18 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 	tests := map[string]struct {
 		at     probe.Attempt
 		lag    time.Duration
+		busy   float64
 		after  time.Duration // when it answers at last
 		passes bool
 		until  time.Duration // at the earliest
 	}{
-		"silence on a calm machine":           {silent, 5 * time.Millisecond, 20 * second, false, 8 * second},
-		"silence on a busy machine":           {silent, 300 * time.Millisecond, 20 * second, true, 20 * second},
-		"an application's silence there":      {inVain, 300 * time.Millisecond, 20 * second, true, 20 * second},
-		"a refusal there":                     {refused, 300 * time.Millisecond, 20 * second, false, 8 * second},
-		"silence that outlasts even that":     {silent, 300 * time.Millisecond, 500 * second, false, 53 * second},
-		"what settles in time, whatever else": {silent, 5 * time.Millisecond, 2 * second, true, 2 * second},
+		"silence on a calm machine":           {silent, 5 * time.Millisecond, 0, 20 * second, false, 8 * second},
+		"silence on a busy machine":           {silent, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
+		"an application's silence there":      {inVain, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
+		"a refusal there":                     {refused, 300 * time.Millisecond, 0, 20 * second, false, 8 * second},
+		"silence that outlasts even that":     {silent, 300 * time.Millisecond, 0, 500 * second, false, 68 * second},
+		"silence where processors are wanted": {silent, 5 * time.Millisecond, 90, 20 * second, true, 20 * second},
+		"what settles in time, whatever else": {silent, 5 * time.Millisecond, 0, 2 * second, true, 2 * second},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -40,6 +42,7 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 					if time.Since(began) > tt.after {
 						return passed("", nil), nil
 					}
+					s.strain.press(tt.busy)
 					s.strain.note(asked{attempts: []probe.Attempt{tt.at}, lag: tt.lag})
 					return failed("nothing"), nil
 				})

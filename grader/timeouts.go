@@ -13,9 +13,11 @@ type Timeouts struct {
 	// Settle is how long an answer that should come may take to come, while endpoints,
 	// rules on the nodes and names spread through the cluster.
 	Settle time.Duration
-	// Strain is how much longer that is on a machine that has more to do than it can, and Lag
-	// is how late a timer of the probe's has to be for the machine to count as such.
+	// Strain is how much longer that is on a machine that has more to do than it can. It counts
+	// as such where a timer of the probe's is later than Lag, or where processes wait for a
+	// processor for more than Pressure percent of the time.
 	Strain, Lag time.Duration
+	Pressure    float64
 	// SettleBalancer is the same behind a load balancer, whose proxy may need a while
 	// after its address is known.
 	SettleBalancer time.Duration
@@ -44,8 +46,9 @@ func DefaultTimeouts() Timeouts {
 		Check:          30 * time.Second,
 		Attempt:        2 * time.Second,
 		Settle:         8 * time.Second,
-		Strain:         45 * time.Second,
+		Strain:         60 * time.Second,
 		Lag:            50 * time.Millisecond,
+		Pressure:       50,
 		SettleBalancer: 30 * time.Second,
 		Address:        60 * time.Second,
 		Pause:          250 * time.Millisecond,

@@ -77,6 +77,9 @@ type Results struct {
 	// Lag is the most by which a timer of the probe program was late meanwhile: on a machine
 	// with time to spare a few milliseconds, in nanoseconds.
 	Lag time.Duration `json:"lag,omitempty"`
+	// Pressure is the share of the last ten seconds, in percent, in which some process of the
+	// machine waited for a processor; 0 where the kernel does not tell.
+	Pressure float64 `json:"pressure,omitempty"`
 }
 
 // Result is what came of one probe.

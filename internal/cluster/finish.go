@@ -12,6 +12,7 @@ import (
 
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/kube"
 )
 
 // Work makes the Hooks for one attempt at a cluster; nil means none. It is called again
@@ -237,8 +238,16 @@ func (c *Clusters) export(ctx context.Context, cl *Cluster) error {
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	// kind writes the context anew, without the namespace that its user has chosen.
+	before, _, err := kube.FindContext(cl.UserKubeconfig, cl.Context)
+	if err != nil {
+		return err
+	}
 	for {
 		err := c.kind.Export(cl.Name, cl.UserKubeconfig)
+		if err == nil && before.Namespace != "" {
+			err = kube.SetContextNamespace(cl.UserKubeconfig, cl.Context, before.Namespace)
+		}
 		if err == nil {
 			return nil
 		}

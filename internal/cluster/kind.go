@@ -18,6 +18,13 @@ import (
 // by its digest.
 func PinnedNodeImage() string { return defaults.Image }
 
+// PodSubnet is where the pods of a cluster have their addresses, as "10.244.0.0/16".
+func PodSubnet() string {
+	var config v1alpha4.Cluster
+	v1alpha4.SetDefaultsCluster(&config)
+	return config.Networking.PodSubnet
+}
+
 // kindAPI is what this package needs of kind, so that tests can stand in for it.
 type kindAPI interface {
 	// Create creates node containers and runs kubeadm in them. It takes no context, keeps

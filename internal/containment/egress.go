@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
-	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"labctl.dev/labctl/internal/engine"
 )
@@ -19,13 +18,11 @@ var (
 	egressUnit []byte
 )
 
-// CloseEgress keeps the pods of the nodes within the cluster's own networks. The nodes see to
+// CloseEgress keeps the pods of the nodes, which have their addresses in the subnet, within the cluster's own networks. The nodes see to
 // it whenever they start; calling it again changes nothing. A NetworkPolicy would not do: it
 // needs a network that enforces it, and would open what a student's own policies close.
-func CloseEgress(ctx context.Context, e *engine.Engine, nodes []string) error {
-	config := v1alpha4.Cluster{}
-	v1alpha4.SetDefaultsCluster(&config)
-	script := bytes.ReplaceAll(egressScript, []byte("POD_SUBNET"), []byte(config.Networking.PodSubnet))
+func CloseEgress(ctx context.Context, e *engine.Engine, nodes []string, podSubnet string) error {
+	script := bytes.ReplaceAll(egressScript, []byte("POD_SUBNET"), []byte(podSubnet))
 	const (
 		program = "/usr/local/lib/labctl/egress"
 		install = "mkdir -p /usr/local/lib/labctl && cat >" + program + " && chmod 755 " + program

@@ -118,7 +118,7 @@ func (a *attempt) only(wanted func(ref string) bool) []images.Image {
 }
 
 func (a *attempt) nodesUp(ctx context.Context, cl *cluster.Cluster) error {
-	if err := containment.CloseEgress(ctx, a.Engine, cl.NodeNames()); err != nil {
+	if err := containment.CloseEgress(ctx, a.Engine, cl.NodeNames(), cluster.PodSubnet()); err != nil {
 		return err
 	}
 	if err := a.assembled.wait(ctx); err != nil {
