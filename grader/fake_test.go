@@ -35,6 +35,7 @@ type world struct {
 	// What goes wrong.
 	probeErr    error             // every probe fails, which is ours
 	strangers   map[string]string // address → the pod that answers there instead
+	slowness    time.Duration     // what an answer takes, on a machine that is too busy
 	noNonce     bool              // answers do not repeat the nonce
 	backendURL  map[string]string // frontend pod → where its backend is; default http://backend
 	databaseOf  map[string]string // backend pod → host of its database; default db
@@ -201,13 +202,16 @@ func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) 
 			switch {
 			case failing:
 				at = probe.Attempt{Class: probe.Refused, Error: "refused"}
-			case late:
+			case late || p.Timeout < v.w.slowness:
 				at = probe.Attempt{Class: probe.Timeout, Error: "timeout"}
 			}
 			at.Start, at.Duration = start.Add(time.Duration(i)*p.Interval), time.Millisecond
 			r.Attempts = append(r.Attempts, at)
 		}
 		rs.Results = append(rs.Results, r)
+	}
+	if v.w.slowness > 0 {
+		rs.Pressure = 95
 	}
 	return rs, nil
 }
@@ -370,6 +374,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 		Nonce: testNonce,
 		Timeouts: Timeouts{
 			Ready: 50 * time.Millisecond, Check: time.Second, Attempt: 10 * time.Millisecond, Settle: 20 * time.Millisecond,
+			Strain: time.Second, Pressure: 50, Lag: time.Second,
 			SettleBalancer: 20 * time.Millisecond, Address: 50 * time.Millisecond, Pause: time.Millisecond,
 			Replace: 50 * time.Millisecond, Outage: 2 * time.Second, Retries: 2,
 			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,

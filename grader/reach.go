@@ -48,12 +48,12 @@ func reach(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	round := s.reachRound
+	round := (*Session).reachRound
 	if r.Sticky {
-		round = s.stickyRound
+		round = (*Session).stickyRound
 	}
 	v, err := s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
-		return round(ctx, to.from, r, ask, to.ways)
+		return round(s, ctx, to.from, r, ask, to.ways)
 	})
 	if err == nil && v.Status == result.Failed {
 		e, hint := s.endpoints(to.svc, pods)

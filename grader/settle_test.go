@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/result"
 )
@@ -55,5 +57,20 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Every kind of check that waits for answers waits longer on a machine that is too busy.
+func TestChecksAskLongerOnABusyMachine(t *testing.T) {
+	w := newWorld()
+	onBalancer(w)
+	w.slowness = 35 * time.Millisecond // more than an attempt gets, less than a patient one
+	sticky := stickyCheck()
+	w.svc("backend").Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	w.sticky = true
+	for id, v := range w.grade(t, dbInternal(), balanced(false), sticky) {
+		if v.Status != result.Passed {
+			t.Errorf("%s %s: %s", id, v.Status, v.Message)
+		}
 	}
 }
