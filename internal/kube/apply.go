@@ -13,7 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 
@@ -145,8 +145,8 @@ func (c *Client) resourceFor(obj *unstructured.Unstructured, namespace string) (
 		return nil, "apiVersion and kind are both needed", nil
 	case obj.GetName() == "":
 		return nil, "metadata.name is missing", nil
-	case len(path.IsValidPathSegmentName(obj.GetName())) > 0:
-		return nil, "metadata.name " + strings.Join(path.IsValidPathSegmentName(obj.GetName()), ", "), nil
+	case len(content.IsPathSegmentName(obj.GetName())) > 0:
+		return nil, "metadata.name " + strings.Join(content.IsPathSegmentName(obj.GetName()), ", "), nil
 	}
 	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -173,8 +172,9 @@ func notYAML(err error, before int) string {
 		message = strings.TrimPrefix(message, prefix)
 	}
 	lines := strings.Split(strings.TrimSpace(message), "\n")
+	lineNumber := regexp.MustCompile(`\bline [0-9]{1,8}\b`)
 	for i := range lines {
-		lines[i] = lineNumber().ReplaceAllStringFunc(strings.TrimSpace(lines[i]), func(found string) string {
+		lines[i] = lineNumber.ReplaceAllStringFunc(strings.TrimSpace(lines[i]), func(found string) string {
 			n, _ := strconv.Atoi(strings.TrimPrefix(found, "line ")) // digits, says the expression
 			return fmt.Sprintf("line %d", n+before)
 		})
@@ -185,5 +185,3 @@ func notYAML(err error, before int) string {
 	}
 	return message
 }
-
-var lineNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bline [0-9]{1,8}\b`) })
