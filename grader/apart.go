@@ -67,13 +67,7 @@ func (s *Session) whereabouts(ctx context.Context, tier string, pods []corev1.Po
 	}
 	from := s.Places.Pod(pods[0].Name)
 	return s.settle(ctx, s.Timeouts.Settle, func(ctx context.Context, s *Session) (Verdict, error) {
-		var questions []question
-		for _, p := range pods {
-			questions = append(questions, question{
-				probe: ask.probe("", p.Status.PodIP, ask.tier.Port), to: ask.label(p.Status.PodIP, ask.tier.Port), judge: ask.judge,
-			})
-		}
-		answers, err := s.round(ctx, from, questions)
+		answers, err := s.round(ctx, from, ask.each(pods))
 		if err != nil {
 			return Verdict{}, err
 		}

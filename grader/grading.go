@@ -41,6 +41,8 @@ const (
 const (
 	// portPatience is how long a node port may stay with a namespace that is going away.
 	portPatience = 20 * time.Second
+	// stuckAfter is how long a namespace may take to go before it is forced.
+	stuckAfter = 2 * time.Minute
 	// cleanTimeout bounds tidying up; cleanTimeoutInterrupted after Ctrl-C.
 	cleanTimeout            = 30 * time.Second
 	cleanTimeoutInterrupted = 3 * time.Second
@@ -54,6 +56,8 @@ type API interface {
 	// ApplyAs applies the objects with the rights of the user alone.
 	ApplyAs(ctx context.Context, user, namespace string, objs []*unstructured.Unstructured) error
 	DeletePods(ctx context.Context, namespace string) error
+	// Release takes off the finalizers of what is being deleted, and returns what they were on.
+	Release(ctx context.Context, namespace string) ([]string, error)
 	DeleteServices(ctx context.Context, namespace string) error
 	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
 	Namespaces(ctx context.Context, selector string) ([]corev1.Namespace, error)
@@ -277,21 +281,34 @@ func (g *Grading) Clean(ctx context.Context) error {
 	return errors.Join(errDelete, g.API.DeletePods(ctx, g.Target.Namespace), g.API.DeleteServices(ctx, g.Target.Namespace))
 }
 
-// sweep removes namespaces that earlier runs on this host had no time to remove.
+// sweep removes namespaces that earlier runs on this host had no time to remove, and lets go
+// those that something keeps from going.
 func (g *Grading) sweep(ctx context.Context) error {
 	left, err := g.API.Namespaces(ctx, PurposeLabel+"="+PurposeGrade+","+hostLabel+"="+hostname())
 	if err != nil {
 		return err
 	}
 	for _, ns := range left {
-		pid, err := strconv.Atoi(ns.Labels[pidLabel])
-		if err == nil && ns.DeletionTimestamp == nil && !alive(pid) {
-			if err := g.API.DeleteNamespace(ctx, ns.Name, false); err != nil {
-				return err
-			}
+		switch pid, errPid := strconv.Atoi(ns.Labels[pidLabel]); {
+		case ns.DeletionTimestamp != nil && time.Since(ns.DeletionTimestamp.Time) > stuckAfter:
+			err = g.release(ctx, ns.Name)
+		case ns.DeletionTimestamp == nil && errPid == nil && !alive(pid):
+			err = g.API.DeleteNamespace(ctx, ns.Name, false)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// release forces away what keeps a namespace, and tells what it was.
+func (g *Grading) release(ctx context.Context, namespace string) error {
+	released, err := g.API.Release(ctx, namespace)
+	if len(released) > 0 || err != nil {
+		g.Begin("force away what keeps namespace " + namespace + ": " + strings.Join(released, ", "))(err)
+	}
+	return err
 }
 
 // hostname is this machine's name as a label's value.

@@ -70,6 +70,15 @@ func (a *asker) probe(id, host string, port int) probe.Probe {
 	return probe.Probe{ID: id, Kind: probe.HTTP, Target: "http://" + address + "/whoami?nonce=" + url.QueryEscape(a.nonce)}
 }
 
+// each asks every pod of the tier at its own address.
+func (a *asker) each(pods []corev1.Pod) []question {
+	questions := make([]question, len(pods))
+	for i, p := range pods {
+		questions[i] = question{probe: a.probe("", p.Status.PodIP, a.tier.Port), to: a.label(p.Status.PodIP, a.tier.Port), judge: a.judge}
+	}
+	return questions
+}
+
 func (a *asker) database(address string) string {
 	u := url.URL{Scheme: "postgres", User: a.login, Host: address, Path: "/" + a.base, RawQuery: "sslmode=disable"}
 	return u.String()

@@ -63,11 +63,7 @@ func (o *Options) complete(cmd *cobra.Command, args []string, typed string) ([]c
 
 // Run answers a question, or lists them.
 func Run(ctx context.Context, opts *Options) error {
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current("")
+	_, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, "")
 	if err != nil {
 		return err
 	}

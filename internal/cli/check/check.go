@@ -82,11 +82,7 @@ func Run(ctx context.Context, opts *Options) error {
 	if opts.Watch && opts.JSON {
 		return fault.Inputf("only one of --watch and --json is possible").WithRemedy("labctl check --watch | cat tells what happens line by line")
 	}
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current(opts.Lab)
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, opts.Lab)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,16 @@ func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course
 	return c, nil
 }
 
+// OpenLab is Open and Current at once.
+func OpenLab(ctx context.Context, streams ui.Streams, flags *target.Flags, id string) (*Course, *lab.Lab, *student.Lab, error) {
+	c, err := Open(ctx, streams, flags)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	l, mine, err := c.Current(id)
+	return c, l, mine, err
+}
+
 // open reads the labs, and the progress as load does it.
 func open(flags *target.Flags, load func(*student.Store) (*student.Progress, error)) (*Course, error) {
 	catalog, err := flags.Catalog()

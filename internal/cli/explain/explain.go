@@ -54,11 +54,7 @@ explanation, once the lab is solved, or every step is, or with --give-up, which 
 
 // Run explains a check, or the lab.
 func Run(ctx context.Context, opts *Options) error {
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current("")
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, "")
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,7 @@ step that you are at which does not pass.`,
 
 // Run shows the next hint.
 func Run(ctx context.Context, opts *Options) error {
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current("")
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, "")
 	if err != nil {
 		return err
 	}

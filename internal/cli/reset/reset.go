@@ -66,11 +66,7 @@ With STEP only the files of that step are taken. What you reached stays in your 
 // Run resets the lab that the student is in.
 func Run(ctx context.Context, opts *Options) error {
 	kube.Silence()
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current("")
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, "")
 	if err != nil {
 		return err
 	}

@@ -56,11 +56,7 @@ compare; with --give-up also before, which your progress and your submission rec
 
 // Run shows the solution of a step.
 func Run(ctx context.Context, opts *Options) error {
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current("")
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, "")
 	if err != nil {
 		return err
 	}

@@ -66,11 +66,7 @@ the instructor to read; it is unofficial, and grading does not look at it.`,
 
 // Run packs the work on a lab.
 func Run(ctx context.Context, opts *Options) error {
-	c, err := course.Open(ctx, opts.Streams, &opts.Target)
-	if err != nil {
-		return err
-	}
-	l, mine, err := c.Current(opts.Lab)
+	c, l, mine, err := course.OpenLab(ctx, opts.Streams, &opts.Target, opts.Lab)
 	if err != nil {
 		return err
 	}
