@@ -15,10 +15,15 @@ import (
 // failure proves nothing.
 //
 // Nor does silence on a machine that has more to do than it can: where answers were late and
-// processors are wanted by more than they can serve, the round goes on beyond patience and gives answers more
-// time. The Session that a round gets is the one to ask with.
+// processors are wanted by more than they can serve, the round goes on beyond patience, and
+// gives answers more time. Not so where somebody waits at a screen, and no marks depend on it.
+// The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
+	doubt := s.Timeouts.Strain
+	if s.Patience > 0 {
+		doubt = 0
+	}
 	asking := *s
 	for {
 		asking.strain = &strain{}
@@ -27,7 +32,7 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 			return v, err
 		}
 		if waited := time.Since(began); waited > patience {
-			if waited > patience+s.Timeouts.Strain || !asking.strain.explains(s.Timeouts) {
+			if waited > patience+doubt || !asking.strain.explains(s.Timeouts) {
 				return v, nil
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt

@@ -60,6 +60,22 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 	}
 }
 
+// Somebody who waits at a screen is told what was seen in time.
+func TestSettleDoesNotDoubtAtAScreen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Session{Timeouts: DefaultTimeouts(), Patience: 10 * time.Second}
+		began := time.Now()
+		v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
+			s.strain.press(95)
+			s.strain.note(asked{attempts: []probe.Attempt{{Class: probe.Timeout}}})
+			return failed("nothing"), nil
+		})
+		if took := time.Since(began); err != nil || v.Status != result.Failed || took > s.Timeouts.Settle+time.Second {
+			t.Errorf("%s, %v after %s", v.Status, err, took)
+		}
+	})
+}
+
 // Every kind of check that waits for answers waits longer on a machine that is too busy.
 func TestChecksAskLongerOnABusyMachine(t *testing.T) {
 	w := newWorld()

@@ -118,9 +118,14 @@ func (a *attempt) only(wanted func(ref string) bool) []images.Image {
 }
 
 func (a *attempt) nodesUp(ctx context.Context, cl *cluster.Cluster) error {
-	if err := containment.CloseEgress(ctx, a.Engine, cl.NodeNames(), cluster.PodSubnet()); err != nil {
-		return err
-	}
+	var g errgroup.Group
+	g.Go(func() error { return containment.CloseEgress(ctx, a.Engine, cl.NodeNames(), cluster.PodSubnet()) })
+	g.Go(func() error { return a.load(ctx, cl) })
+	return g.Wait()
+}
+
+// load brings the fixture images into the nodes.
+func (a *attempt) load(ctx context.Context, cl *cluster.Cluster) error {
 	if err := a.assembled.wait(ctx); err != nil {
 		return reported(err)
 	}
