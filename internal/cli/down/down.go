@@ -48,7 +48,7 @@ does not exist is fine.`,
 	f.StringVar(&opts.Name, "name", cluster.DefaultName, "the cluster's name")
 	f.StringVar(&opts.Provider, "provider", "", "container engine: docker, podman or nerdctl (default: the one that answers)")
 	f.BoolVar(&opts.All, "all", false, "remove all clusters that labctl made")
-	f.DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "give up after this time; 0 means never")
+	f.DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "give up after this time, not counting the wait for another labctl; 0 means never")
 	return cmd
 }
 
@@ -59,14 +59,12 @@ func Run(ctx context.Context, opts *Options) error {
 	}
 	p := ui.NewProgress(opts.Streams)
 	defer p.Close()
-	bounded, cancel, explain := furnish.Within(ctx, opts.Timeout, "run labctl down again")
-	defer cancel()
-	removed, err := opts.down(bounded, p)
+	removed, err := opts.down(ctx, p)
 	p.Close()
 	for _, line := range removed {
 		fmt.Fprintln(opts.Streams.Out, line)
 	}
-	return explain(err)
+	return err
 }
 
 func (o *Options) down(ctx context.Context, p *ui.Progress) (said []string, err error) {
@@ -85,7 +83,7 @@ func (o *Options) down(ctx context.Context, p *ui.Progress) (said []string, err 
 	}
 	var errs []error
 	for _, name := range names {
-		removed, err := one(ctx, tools, p, name)
+		removed, err := o.one(ctx, tools, p, name)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
@@ -98,12 +96,17 @@ func (o *Options) down(ctx context.Context, p *ui.Progress) (said []string, err 
 	return said, errors.Join(errs...)
 }
 
-func one(ctx context.Context, tools *furnish.Tools, p *ui.Progress, name string) (removed bool, err error) {
+// one removes one cluster. Its time begins when nobody else works on the cluster: whoever
+// does has a time of its own.
+func (o *Options) one(ctx context.Context, tools *furnish.Tools, p *ui.Progress, name string) (removed bool, err error) {
 	unlock, err := tools.Clusters.Lock(ctx, name, "labctl down")
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
+	ctx, cancel, explain := furnish.Within(ctx, o.Timeout, "run labctl down again")
+	defer cancel()
+	defer func() { err = explain(err) }()
 	// A cluster that labctl did not make is refused before anything is touched.
 	if _, err := tools.Clusters.Find(ctx, name); err != nil && !errors.Is(err, cluster.ErrNone) {
 		return false, err
