@@ -48,7 +48,7 @@ does not exist is fine.`,
 	f.StringVar(&opts.Name, "name", cluster.DefaultName, "the cluster's name")
 	f.StringVar(&opts.Provider, "provider", "", "container engine: docker, podman or nerdctl (default: the one that answers)")
 	f.BoolVar(&opts.All, "all", false, "remove all clusters that labctl made")
-	f.DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "give up after this time, not counting the wait for another labctl; 0 means never")
+	f.DurationVar(&opts.Timeout, "timeout", 5*time.Minute, "give up after this time, and after as much before that on waiting for another labctl; 0 means never")
 	return cmd
 }
 
@@ -96,15 +96,17 @@ func (o *Options) down(ctx context.Context, p *ui.Progress) (said []string, err 
 	return said, errors.Join(errs...)
 }
 
-// one removes one cluster. Its time begins when nobody else works on the cluster: whoever
-// does has a time of its own.
+// one removes one cluster. Waiting for whoever else works on it and removing it get the
+// whole time each.
 func (o *Options) one(ctx context.Context, tools *furnish.Tools, p *ui.Progress, name string) (removed bool, err error) {
-	unlock, err := tools.Clusters.Lock(ctx, name, "labctl down")
+	waiting, cancel, explain := furnish.Within(ctx, o.Timeout, "run labctl down again")
+	defer cancel()
+	unlock, err := tools.Clusters.Lock(waiting, name, "labctl down")
 	if err != nil {
-		return false, err
+		return false, explain(err)
 	}
 	defer unlock()
-	ctx, cancel, explain := furnish.Within(ctx, o.Timeout, "run labctl down again")
+	ctx, cancel, explain = furnish.Within(ctx, o.Timeout, "run labctl down again")
 	defer cancel()
 	defer func() { err = explain(err) }()
 	// A cluster that labctl did not make is refused before anything is touched.
