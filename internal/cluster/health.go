@@ -48,7 +48,25 @@ func (a *apiServer) Answers(ctx context.Context) error {
 	}
 }
 
+// Healthy outlasts moments in which the API server says that it is not ready, as it does on
+// a busy machine when its store is late.
 func (a *apiServer) Healthy(ctx context.Context, nodes []Node) error {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := a.becomesHealthy(ctx, nodes)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *apiServer) becomesHealthy(ctx context.Context, nodes []Node) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w, err := a.client.Watch(ctx, "kube-system")
