@@ -5,7 +5,6 @@ package e2e
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,15 +37,13 @@ func overSolution(t *testing.T, changes, other string) string {
 
 func folders(t *testing.T, dir string) []string {
 	t.Helper()
-	found, err := filepath.Glob(dir + "/*/*")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, name := range found {
-		if d := filepath.Dir(name); !slices.Contains(all, d) {
-			all = append(all, d)
-		}
+	for _, e := range entries {
+		all = append(all, filepath.Join(dir, e.Name()))
 	}
 	return all
 }

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +18,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"labctl.dev/labctl/fixtures/hostile"
 	"labctl.dev/labctl/internal/containment"
@@ -43,7 +41,7 @@ func footprint(t *testing.T) []string {
 	kinds := "namespaces,nodes,pods,services,endpointslices,configmaps,secrets,serviceaccounts,persistentvolumeclaims,deployments,daemonsets," +
 		"replicasets,jobs,roles,rolebindings,networkpolicies,persistentvolumes,clusterroles,clusterrolebindings,storageclasses,priorityclasses," +
 		"customresourcedefinitions,mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies,apiservices"
-	all := strings.Fields(kubectl(t, "get", kinds, "--all-namespaces", "--no-headers", "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}`))
+	all := strings.Fields(kubectl(t, "get", kinds, "--all-namespaces", "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}`))
 	for kind, args := range map[string][]string{
 		"container": {"ps", "--all", "--format", "{{.Names}}"}, "network": {"network", "ls", "--format", "{{.Name}}"}, "volume": {"volume", "ls", "--format", "{{.Name}}"},
 	} {
@@ -53,6 +51,15 @@ func footprint(t *testing.T) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// settled returns the footprint of a cluster that has been graded on before, and has nothing
+// left of it but the policies, which are the cluster's.
+func settled(t *testing.T, api *kube.Client) []string {
+	t.Helper()
+	t.Run("policies", func(t *testing.T) { contained(t, api) })
+	until(t, time.Minute, "earlier namespaces are gone", func() bool { return len(gradedOn(t)) == 0 })
+	return footprint(t)
 }
 
 // unchanged waits until the footprint is the same again.
@@ -75,9 +82,8 @@ func unchanged(t *testing.T, before []string) {
 // Through the whole grader, every hostile submission ends in a verdict on itself alone, and
 // leaves nothing behind.
 func TestHostileSubmissionsAreRefused(t *testing.T) {
-	grade(t, 0, "clusterip", solution) // the policies are there from now on
-	until(t, time.Minute, "its namespace is gone", func() bool { return len(gradedOn(t)) == 0 })
-	before := footprint(t)
+	grade(t, 0, "clusterip", solution)
+	before := settled(t, connect(t))
 	for _, c := range hostileCases(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			if c.Policy == hostile.Accepted {
@@ -110,14 +116,11 @@ func gradedOn(t *testing.T) []string {
 func contained(t *testing.T, api *kube.Client) (namespace string) {
 	t.Helper()
 	namespace = fmt.Sprintf("labctl-hostile-%x", time.Now().UnixNano())
-	images := []string{"labctl/frontend:v1", "labctl/backend:v1", "labctl/db:v1"}
-	if err := api.CreateNamespace(t.Context(), namespace, containment.Labels(), containment.Annotations(images)); err != nil {
+	if err := api.CreateNamespace(t.Context(), namespace, containment.Labels(), containment.Annotations(hostile.Images())); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		err := errors.Join(api.DeleteNamespace(ctx, namespace, false), api.DeletePods(ctx, namespace), api.DeleteServices(ctx, namespace))
-		if err != nil {
+		if err := api.Discard(context.WithoutCancel(t.Context()), namespace); err != nil {
 			t.Error(err)
 		}
 	})
@@ -144,26 +147,18 @@ func manifestOf(t *testing.T, c hostile.Case) []*unstructured.Unstructured {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var objs []*unstructured.Unstructured
-	for decoder := yaml.NewYAMLOrJSONDecoder(f, 4096); ; {
-		o := &unstructured.Unstructured{}
-		err := decoder.Decode(&o.Object)
-		if errors.Is(err, io.EOF) {
-			return objs
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		objs = append(objs, o)
+	objs, err := kube.Decode(f)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return objs
 }
 
 // Where the policy in Go is switched off, the cluster alone refuses what it can, and bounds
 // the rest: a correct submission beside all of them gets full marks, and they can be removed.
 func TestTheClusterAloneContainsHostileSubmissions(t *testing.T) {
 	api := connect(t)
-	until(t, time.Minute, "earlier namespaces are gone", func() bool { return len(gradedOn(t)) == 0 })
-	before := footprint(t)
+	before := settled(t, api)
 	t.Run("all", func(t *testing.T) {
 		refusing := contained(t, api)
 		for _, c := range hostileCases(t) {
@@ -184,11 +179,26 @@ func TestTheClusterAloneContainsHostileSubmissions(t *testing.T) {
 				t.Errorf("%s: the outcome %q is not known", c.Name, c.Cluster)
 			}
 		}
-		if !t.Failed() {
-			grade(t, 0, "clusterip", solution)
+		if t.Failed() {
+			return
 		}
+		// It is about what they do, not about how many pods a machine can start at once.
+		until(t, 4*time.Minute, "what the quotas let start has started", func() bool { return hostilePods(t, "Running") >= 2*24 && hostilePods(t, "ContainerCreating") == 0 })
+		grade(t, 0, "clusterip", solution)
 	})
 	unchanged(t, before)
+}
+
+// hostilePods counts the pods in namespaces of contained that kubectl shows in the status.
+func hostilePods(t *testing.T, status string) int {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(kubectl(t, "get", "pods", "--all-namespaces", "--no-headers")) {
+		if fields := strings.Fields(line); len(fields) > 3 && strings.HasPrefix(fields[0], "labctl-hostile-") && fields[3] == status {
+			n++
+		}
+	}
+	return n
 }
 
 // Who applies a submission may do so in its own namespace only.

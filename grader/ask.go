@@ -41,9 +41,8 @@ func (s *Session) round(ctx context.Context, from probe.Vantage, questions []que
 			a.judged = append(a.judged, questions[i].judge(at))
 		}
 		answers[i] = a
-		s.strain.note(a)
 	}
-	s.strain.press(results.Pressure)
+	s.strain.note(results)
 	return answers, nil
 }
 

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -380,22 +378,4 @@ func (w *world) session(checks ...lab.Check) *Session {
 			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,
 		},
 	}
-}
-
-// grade returns the verdicts on the checks in the world.
-func (w *world) grade(t *testing.T, checks ...lab.Check) map[string]Verdict {
-	t.Helper()
-	s := w.session(checks...)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	var ids []string
-	for _, c := range checks {
-		ids = append(ids, c.ID)
-	}
-	s.Start(ctx, ids)
-	verdicts := map[string]Verdict{}
-	for _, id := range ids {
-		verdicts[id] = s.Await(ctx, id)
-	}
-	return maps.Clone(verdicts)
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/lab"
 )
 
 // Restart replaces the pods of the workload's tier.
@@ -66,4 +69,22 @@ func (w *world) lookUp(name string) probe.Attempt {
 		return probe.Attempt{Class: probe.DNS, Error: "no such host"}
 	}
 	return probe.Attempt{Records: ready}
+}
+
+// grade returns the verdicts on the checks in the world.
+func (w *world) grade(t *testing.T, checks ...lab.Check) map[string]Verdict {
+	t.Helper()
+	s := w.session(checks...)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var ids []string
+	for _, c := range checks {
+		ids = append(ids, c.ID)
+	}
+	s.Start(ctx, ids)
+	verdicts := map[string]Verdict{}
+	for _, id := range ids {
+		verdicts[id] = s.Await(ctx, id)
+	}
+	return verdicts
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,10 +54,10 @@ type API interface {
 	DeleteNamespace(ctx context.Context, name string, wait bool) error
 	// ApplyAs applies the objects with the rights of the user alone.
 	ApplyAs(ctx context.Context, user, namespace string, objs []*unstructured.Unstructured) error
-	DeletePods(ctx context.Context, namespace string) error
 	// Release takes off the finalizers of what is being deleted, and returns what they were on.
 	Release(ctx context.Context, namespace string) ([]string, error)
-	DeleteServices(ctx context.Context, namespace string) error
+	// Discard removes the namespace as fast as it goes.
+	Discard(ctx context.Context, name string) error
 	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
 	Namespaces(ctx context.Context, selector string) ([]corev1.Namespace, error)
 }
@@ -264,9 +263,7 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 	return result.Report{}, err
 }
 
-// Clean removes the namespace: its Services at once, the rest behind us, and pods without
-// the time that they may have asked for to end. After an interrupt there is only time to ask
-// for it.
+// Clean removes the namespace. After an interrupt there is only time to ask for it.
 func (g *Grading) Clean(ctx context.Context) error {
 	if g.Target.Namespace == "" || g.Keep {
 		return nil
@@ -277,8 +274,7 @@ func (g *Grading) Clean(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	errDelete := g.API.DeleteNamespace(ctx, g.Target.Namespace, false)
-	return errors.Join(errDelete, g.API.DeletePods(ctx, g.Target.Namespace), g.API.DeleteServices(ctx, g.Target.Namespace))
+	return g.API.Discard(ctx, g.Target.Namespace)
 }
 
 // sweep removes namespaces that earlier runs on this host had no time to remove, and lets go

@@ -54,26 +54,18 @@ type strain struct {
 	busy float64       // the pressure on the processors, in percent
 }
 
-// press notes how much processors are asked for.
-func (s *strain) press(percent float64) {
+func (s *strain) note(results probe.Results) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = max(s.busy, percent)
-}
-
-func (s *strain) note(a asked) {
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lag = max(s.lag, a.lag)
-	for _, at := range a.attempts {
-		// An application tells in its own answer what it waited for in vain.
-		s.late = s.late || at.Class == probe.Timeout || at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(probe.Timeout)+`"`)
+	s.lag, s.busy = max(s.lag, results.Lag), max(s.busy, results.Pressure)
+	for _, r := range results.Results {
+		for _, at := range r.Attempts {
+			// An application tells in its own answer what it waited for in vain.
+			s.late = s.late || at.Class == probe.Timeout || at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(probe.Timeout)+`"`)
+		}
 	}
 }
 

@@ -44,8 +44,7 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 					if time.Since(began) > tt.after {
 						return passed("", nil), nil
 					}
-					s.strain.press(tt.busy)
-					s.strain.note(asked{attempts: []probe.Attempt{tt.at}, lag: tt.lag})
+					s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{tt.at}}}, Lag: tt.lag, Pressure: tt.busy})
 					return failed("nothing"), nil
 				})
 				took := time.Since(began)
@@ -66,8 +65,7 @@ func TestSettleDoesNotDoubtAtAScreen(t *testing.T) {
 		s := &Session{Timeouts: DefaultTimeouts(), Patience: 10 * time.Second}
 		began := time.Now()
 		v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
-			s.strain.press(95)
-			s.strain.note(asked{attempts: []probe.Attempt{{Class: probe.Timeout}}})
+			s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{{Class: probe.Timeout}}}}, Pressure: 95})
 			return failed("nothing"), nil
 		})
 		if took := time.Since(began); err != nil || v.Status != result.Failed || took > s.Timeouts.Settle+time.Second {

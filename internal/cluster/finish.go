@@ -236,27 +236,22 @@ func (c *Clusters) writeKubeconfig(cl *Cluster) error {
 func (c *Clusters) export(ctx context.Context, cl *Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
 	// kind writes the context anew, without the namespace that its user has chosen.
 	before, _, err := kube.FindContext(cl.UserKubeconfig, cl.Context)
 	if err != nil {
 		return err
 	}
-	for {
+	err = again(ctx, 100*time.Millisecond, func() error {
 		err := c.kind.Export(cl.Name, cl.UserKubeconfig)
 		if err == nil && before.Namespace != "" {
 			err = kube.SetContextNamespace(cl.UserKubeconfig, cl.Context, before.Namespace)
 		}
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("add the context %s to your kubeconfig: %w", cl.Context, err)
-		case <-tick.C:
-		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add the context %s to your kubeconfig: %w", cl.Context, err)
 	}
+	return nil
 }
 
 // joined is errors.Join on one line.

@@ -31,30 +31,12 @@ func connect(cl *Cluster) (control, error) {
 
 type apiServer struct{ client *kube.Client }
 
-// Answers asks again and again: nobody tells when a port begins to be served.
-func (a *apiServer) Answers(ctx context.Context) error {
-	tick := time.NewTicker(250 * time.Millisecond)
+// again calls f until it succeeds, or returns its last error when ctx ends.
+func again(ctx context.Context, every time.Duration, f func() error) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		err := a.client.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the API server: %w: %w", context.Cause(ctx), err)
-		case <-tick.C:
-		}
-	}
-}
-
-// Healthy outlasts moments in which the API server says that it is not ready, as it does on
-// a busy machine when its store is late.
-func (a *apiServer) Healthy(ctx context.Context, nodes []Node) error {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := a.becomesHealthy(ctx, nodes)
+		err := f()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -64,6 +46,23 @@ func (a *apiServer) Healthy(ctx context.Context, nodes []Node) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// askEvery lies between two questions to the API server: nobody tells when a port begins to
+// be served.
+const askEvery = 250 * time.Millisecond
+
+func (a *apiServer) Answers(ctx context.Context) error {
+	if err := again(ctx, askEvery, func() error { return a.client.Ping(ctx) }); err != nil {
+		return fmt.Errorf("wait for the API server: %w: %w", context.Cause(ctx), err)
+	}
+	return nil
+}
+
+// Healthy outlasts moments in which the API server says that it is not ready, as it does on
+// a busy machine when its store is late.
+func (a *apiServer) Healthy(ctx context.Context, nodes []Node) error {
+	return again(ctx, askEvery, func() error { return a.becomesHealthy(ctx, nodes) })
 }
 
 func (a *apiServer) becomesHealthy(ctx context.Context, nodes []Node) error {

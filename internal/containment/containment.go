@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 	"time"
@@ -19,9 +18,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/kube"
 )
 
 //go:embed admission.yaml
@@ -78,7 +77,7 @@ func Annotations(images []string) map[string]string {
 
 // policies are the cluster-wide objects.
 func policies() ([]*unstructured.Unstructured, error) {
-	objs, err := decode(admission)
+	objs, err := kube.Decode(bytes.NewReader(admission))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func policies() ([]*unstructured.Unstructured, error) {
 // Contain bounds the namespace, which was created with Labels and Annotations, and returns
 // when the API server is seen to enforce it. Call it before anything is applied.
 func Contain(ctx context.Context, api API, namespace string) error {
-	objs, err := decode(namespaced)
+	objs, err := kube.Decode(bytes.NewReader(namespaced))
 	if err != nil {
 		return err
 	}
@@ -183,19 +182,4 @@ func (a attempt) judge(err error) error {
 		return err
 	}
 	return nil
-}
-
-func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
-	var objs []*unstructured.Unstructured
-	for reader := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096); ; {
-		o := &unstructured.Unstructured{}
-		err := reader.Decode(&o.Object)
-		if errors.Is(err, io.EOF) {
-			return objs, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("decode labctl's own manifests: %w", err)
-		}
-		objs = append(objs, o)
-	}
 }

@@ -16,18 +16,17 @@ import (
 	"labctl.dev/labctl/internal/fault"
 )
 
-// as returns the dynamic client that acts as the user, with the rights of that user alone.
-func (c *Client) as(user string) (dynamic.Interface, error) {
-	if c.config == nil { // a fake, which knows no rights
-		return c.dynamic, nil
-	}
+// as returns the client that applies with the rights of the user alone.
+func (c *Client) as(user string) (*Client, error) {
 	config := rest.CopyConfig(c.config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user}
 	acting, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fault.Environmentf("prepare to act as %s: %w", user, err)
 	}
-	return acting, nil
+	bounded := *c
+	bounded.dynamic = acting
+	return &bounded, nil
 }
 
 // ApplyAs is Apply with the rights of the user alone.
@@ -36,9 +35,7 @@ func (c *Client) ApplyAs(ctx context.Context, user, namespace string, objs []*un
 	if err != nil {
 		return err
 	}
-	bounded := *c
-	bounded.dynamic = acting
-	return bounded.Apply(ctx, namespace, objs)
+	return acting.Apply(ctx, namespace, objs)
 }
 
 // Try asks whether the user could apply the object in the namespace; nothing is changed.
@@ -48,9 +45,7 @@ func (c *Client) Try(ctx context.Context, user, namespace string, obj *unstructu
 	if err != nil {
 		return err
 	}
-	bounded := *c
-	bounded.dynamic = acting
-	resource, refusal, err := bounded.resourceFor(obj, namespace)
+	resource, refusal, err := acting.resourceFor(obj, namespace)
 	switch {
 	case err != nil:
 		return environment(err, "try %s", obj.GetKind())

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -115,9 +116,16 @@ func follow(
 	return err
 }
 
-// DeletePods asks for all pods of the namespace to end within a second, whatever time they
+// Discard removes the namespace as fast as it goes: its Services at once, since others wait
+// for their ports and addresses, the rest behind us, and pods without the time that they may
+// have asked for to end.
+func (c *Client) Discard(ctx context.Context, name string) error {
+	return errors.Join(c.DeleteNamespace(ctx, name, false), c.deletePods(ctx, name), c.DeleteServices(ctx, name))
+}
+
+// deletePods asks for all pods of the namespace to end within a second, whatever time they
 // were to have.
-func (c *Client) DeletePods(ctx context.Context, namespace string) error {
+func (c *Client) deletePods(ctx context.Context, namespace string) error {
 	grace := int64(1)
 	err := c.typed.CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &grace}, metav1.ListOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {

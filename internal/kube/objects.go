@@ -2,17 +2,36 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
 // maxLog bounds what is read of a container's log, in bytes.
 const maxLog = 256 << 10
+
+// Decode reads manifests, YAML documents or JSON, as they are and without any policy.
+func Decode(manifests io.Reader) ([]*unstructured.Unstructured, error) {
+	var objs []*unstructured.Unstructured
+	for decoder := yaml.NewYAMLOrJSONDecoder(manifests, 4096); ; {
+		o := &unstructured.Unstructured{}
+		err := decoder.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
+			return objs, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("decode manifest %d: %w", len(objs)+1, err)
+		}
+		objs = append(objs, o)
+	}
+}
 
 // DeletePod deletes the pod, with its own grace period. One that does not exist is fine.
 func (c *Client) DeletePod(ctx context.Context, namespace, name string) error {

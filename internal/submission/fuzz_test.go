@@ -16,7 +16,7 @@ import (
 func bounded(t *testing.T, path string) {
 	t.Helper()
 	limits := submission.Limits{
-		Namespace: "clusterip", Images: []string{"labctl/frontend:v1", "labctl/backend:v1", "labctl/db:v1"},
+		Namespace: "clusterip", Images: hostile.Images(),
 		Unpacked: 32 << 20, Size: 1 << 20, FileSize: 256 << 10,
 	}
 	var before, after runtime.MemStats

@@ -113,20 +113,19 @@ func line(f result.Finding) string {
 // applied is a fault.Input that wraps an *Error.
 func Read(name string, limits Limits) (*Submission, error) {
 	r := newReader(name, limits)
-	s, student := r.open(name)
+	s := r.open(name)
 	if s == nil {
 		return nil, r.refusal()
 	}
 	defer func() { _ = s.Close() }() // only read from
-	r.student = student
 	r.gather(s)
-	return r.finish(student)
+	return r.finish()
 }
 
 // Digest returns the digest of what is at the path, as Read does, whatever it holds.
 func Digest(name string) (string, error) {
 	r := newReader(name, Limits{})
-	s, _ := r.open(name)
+	s := r.open(name)
 	if s != nil {
 		defer func() { _ = s.Close() }() // only read from
 		r.gather(s)
@@ -186,7 +185,8 @@ func readFS(lab fs.FS, dir string, limits Limits) (*Submission, error) {
 		r.tree.shown = dir
 		r.gather(folder{sub})
 	}
-	return r.finish(path.Base(dir))
+	r.student = path.Base(dir)
+	return r.finish()
 }
 
 // reader carries one submission from its files to its objects, and gathers what is
@@ -223,29 +223,30 @@ func (r *reader) refusal() error {
 	return &fault.Error{Kind: fault.Input, Err: refused}
 }
 
-// open finds out what is at the path. Without a source it has refused the submission.
-func (r *reader) open(name string) (s source, student string) {
+// open finds out what is at the path, and whose it is. Without a source it has refused the
+// submission.
+func (r *reader) open(name string) (s source) {
 	full, err := filepath.Abs(name)
 	if err != nil {
 		r.refuse(name, "cannot be found: %v", err)
-		return nil, ""
+		return nil
 	}
 	info, err := os.Stat(full)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.refuse(name, "does not exist")
-		return nil, ""
+		return nil
 	}
-	student = filepath.Base(full)
+	student := filepath.Base(full)
 	switch kind := archiveKind(student); {
 	case err != nil: // reported below
 	case info.IsDir():
 		s, err = openFolder(full)
 	case kind == "" || !info.Mode().IsRegular():
 		r.refuse(name, "is no submission: that is a folder, a .zip or a .tar.gz of manifests")
-		return nil, ""
+		return nil
 	case info.Size() > r.limits.Archive:
 		r.refuse(name, "is an archive of more than %d bytes", r.limits.Archive)
-		return nil, ""
+		return nil
 	case kind == ".zip":
 		s, err = openZip(full)
 		student = student[:len(student)-len(kind)]
@@ -255,9 +256,10 @@ func (r *reader) open(name string) (s source, student string) {
 	}
 	if err != nil {
 		r.refuse(name, "cannot be read: %s", cause(err))
-		return nil, ""
+		return nil
 	}
-	return s, student
+	r.student = student
+	return s
 }
 
 // archiveKind returns the suffix that says what archive a file is, or "".
@@ -271,7 +273,7 @@ func archiveKind(name string) string {
 }
 
 // finish decodes what was gathered, and holds it against the policy.
-func (r *reader) finish(student string) (*Submission, error) {
+func (r *reader) finish() (*Submission, error) {
 	if len(r.findings) > 0 {
 		return nil, r.refusal() // what is half read would only lead to findings that mislead
 	}
@@ -285,5 +287,5 @@ func (r *reader) finish(student string) (*Submission, error) {
 	if err := r.refusal(); err != nil {
 		return nil, err
 	}
-	return &Submission{Student: student, Digest: r.tree.digest(), Objects: objects, Answers: answers}, nil
+	return &Submission{Student: r.student, Digest: r.tree.digest(), Objects: objects, Answers: answers}, nil
 }

@@ -121,10 +121,6 @@ func Run(ctx context.Context, opts *Options) error {
 // grade reads, applies and grades; the report's head is filled in as far as it is known.
 func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) (*result.Report, error) {
 	sub, err := submission.Read(opts.Path, target.Limits(l))
-	var refused *submission.Error
-	if errors.As(err, &refused) {
-		head.Student, head.Submission = refused.Student, refused.Digest
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +163,7 @@ func explain(r *result.Report, err error) {
 	switch {
 	case errors.As(err, &refused):
 		r.Status, r.Message, r.Findings = result.Rejected, "the submission was refused", refused.Findings
+		r.Student, r.Submission = refused.Student, refused.Digest
 	case fault.KindOf(err) == fault.Input:
 		r.Status, r.Message = result.Rejected, "the API server refused the submission"
 		for _, e := range kube.ApplyErrors(err) {
