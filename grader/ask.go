@@ -56,11 +56,9 @@ func (s *Session) from(ctx context.Context, tier string) (probe.Vantage, *Verdic
 	if !ok {
 		return nil, nil, fmt.Errorf("the lab has no tier %q", tier)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.readyTimeout())
-	defer cancel()
 	var last census
 	var running *corev1.Pod
-	_, err := s.Watcher.Await(ctx, func(st *kube.State) (bool, string) {
+	overworked, err := s.awaitWorkloads(ctx, func(st *kube.State) (bool, string) {
 		last = s.census(st, t)
 		running = firstRunning(append(last.pods, last.troubled...), t.Image)
 		return running != nil || last.hopeless, last.why
@@ -70,6 +68,8 @@ func (s *Session) from(ctx context.Context, tier string) (probe.Vantage, *Verdic
 		return s.Places.Pod(running.Name), nil, nil
 	case err != nil && !overdue(err):
 		return nil, nil, fmt.Errorf("wait for a pod of %s: %w", tier, err)
+	case overworked && unstarted(last):
+		return nil, nil, fmt.Errorf("wait for a pod of %s: %s", tier, last.why)
 	}
 	v := refuted(fmt.Sprintf("there is no %s pod to ask from: %s", tier, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
 	v.Hint = last.hint

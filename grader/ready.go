@@ -37,10 +37,8 @@ func (s *Session) ready(ctx context.Context, tier string) ([]corev1.Pod, *Verdic
 }
 
 func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
-	ctx, cancel := context.WithTimeout(ctx, s.readyTimeout())
-	defer cancel()
 	var last census
-	_, err := s.Watcher.Await(ctx, func(st *kube.State) (bool, string) {
+	overworked, err := s.awaitWorkloads(ctx, func(st *kube.State) (bool, string) {
 		last = s.census(st, t)
 		return last.ready || last.hopeless, last.why
 	})
@@ -50,7 +48,7 @@ func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
 	if err != nil && !overdue(err) {
 		return tierState{err: fmt.Errorf("wait for %s: %w", t.Name, err)}
 	}
-	if heldUpByNode(last.troubled) {
+	if heldUpByNode(last.troubled) || overworked && unstarted(last) {
 		return tierState{err: fmt.Errorf("wait for %s: %s", t.Name, last.why)}
 	}
 	why := fmt.Sprintf("%s is not ready: %s", t.Name, last.why)
@@ -206,6 +204,25 @@ func heldUpByNode(pods []corev1.Pod) bool {
 			return cs.State.Waiting != nil && late(cs.State.Waiting)
 		})
 	})
+}
+
+// unstarted tells whether some pod was given to a node, which has neither begun to run it nor
+// said what keeps it.
+func unstarted(c census) bool {
+	return slices.ContainsFunc(c.troubled, func(p corev1.Pod) bool {
+		creating := func(cs corev1.ContainerStatus) bool {
+			return cs.State.Waiting != nil && (cs.State.Waiting.Reason == "ContainerCreating" || cs.State.Waiting.Reason == "PodInitializing")
+		}
+		return p.Spec.NodeName != "" && !slices.ContainsFunc(c.events, func(e corev1.Event) bool {
+			return e.Type == corev1.EventTypeWarning && e.InvolvedObject.Name == p.Name && !belated(e)
+		}) &&
+			(len(p.Status.ContainerStatuses) == 0 || slices.ContainsFunc(p.Status.ContainerStatuses, creating))
+	})
+}
+
+// belated tells that the warning is of a node that did not get to something in time.
+func belated(e corev1.Event) bool {
+	return e.Reason == "FailedCreatePodSandBox" || strings.Contains(e.Message, "failed to sync")
 }
 
 // diagnose collects what the cluster says of pods that did not become ready.

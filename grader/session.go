@@ -233,7 +233,7 @@ func (s *Session) budget(c lab.Check) time.Duration {
 	if check == 0 {
 		check = s.Timeouts.Check
 	}
-	return s.readyTimeout() + check + s.Timeouts.Address + s.Timeouts.SettleBalancer + s.Timeouts.Strain
+	return s.readyTimeout() + check + s.Timeouts.Address + s.Timeouts.SettleBalancer + 2*s.Timeouts.Strain
 }
 
 func (s *Session) readyTimeout() time.Duration {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -41,6 +42,27 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 			return v, nil // out of time: what was last seen is the verdict
 		}
 	}
+}
+
+// awaitWorkloads waits as the Watcher does, for the time that workloads get; on a machine that
+// is too busy by then, for Strain longer. It tells whether that was too short as well.
+func (s *Session) awaitWorkloads(ctx context.Context, cond func(*kube.State) (done bool, why string)) (overworked bool, err error) {
+	within, cancel := context.WithTimeout(ctx, s.readyTimeout())
+	defer cancel()
+	_, err = s.Watcher.Await(within, cond)
+	if err == nil || !overdue(err) || s.Patience > 0 || !s.busy(ctx) {
+		return false, err
+	}
+	longer, cancel := context.WithTimeout(ctx, s.Timeouts.Strain)
+	defer cancel()
+	_, err = s.Watcher.Await(longer, cond)
+	return err != nil && overdue(err) && s.busy(ctx), err
+}
+
+// busy tells whether processes wait too long for a processor now. What cannot be asked is not known to be.
+func (s *Session) busy(ctx context.Context) bool {
+	results, err := s.Places.Outside.Run(ctx, probe.Plan{})
+	return err == nil && results.Pressure > s.Timeouts.Pressure
 }
 
 // strainedAttempts is how much more time an answer gets on a machine that is too busy.

@@ -67,7 +67,7 @@ func runKey(_ context.Context, opts *keyOptions) error {
 		return err
 	}
 	if err := create(opts.file+".pub", publicType, open, 0o644); err != nil {
-		return err
+		return errors.Join(err, os.Remove(opts.file)) // half a pair is of no use
 	}
 	fmt.Fprintf(opts.streams.Out, "%s\tprivate: keep it\n%s.pub\tpublic: give it away\nkey\t%s\n", opts.file, opts.file, result.KeyID(public))
 	return nil

@@ -1,0 +1,103 @@
+package grader
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"labctl.dev/labctl/internal/kube"
+	"labctl.dev/labctl/internal/result"
+)
+
+// lateWorld is a world whose pods become ready at a moment.
+type lateWorld struct {
+	*world
+	starting kube.State
+	at       time.Time
+}
+
+func (w *lateWorld) Await(ctx context.Context, cond func(*kube.State) (bool, string)) (*kube.State, error) {
+	timer := time.NewTimer(time.Until(w.at))
+	defer timer.Stop()
+	if done, why := cond(&w.starting); !done {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return &w.starting, &kube.AwaitError{Why: why, Err: ctx.Err()}
+		}
+	}
+	return w.world.Await(ctx, cond)
+}
+
+// Pods that a busy machine starts late cost no marks: they get longer, and what has not even
+// begun to run by then is the machine's fault. What runs, or was told why not, is the student's.
+func TestPodsStartLateOnABusyMachine(t *testing.T) {
+	creating := func(p *corev1.Pod) { p.Status.ContainerStatuses[0].State.Waiting = waiting("ContainerCreating") }
+	warned := func(reason, message string) []corev1.Event {
+		return []corev1.Event{{Type: corev1.EventTypeWarning, Reason: reason, Message: message, InvolvedObject: corev1.ObjectReference{Name: "db-4"}}}
+	}
+	tests := map[string]struct {
+		busy    bool
+		after   time.Duration
+		pod     func(*corev1.Pod)
+		events  []corev1.Event
+		status  result.CheckStatus
+		screen  time.Duration
+		atMost  time.Duration
+		message string
+	}{
+		"calm machine":           {after: 100 * time.Second, pod: creating, status: result.Failed, atMost: 91 * time.Second},
+		"busy machine":           {busy: true, after: 100 * time.Second, pod: creating, status: result.Passed, atMost: 101 * time.Second},
+		"busy for too long":      {busy: true, after: time.Hour, pod: creating, status: result.Error, atMost: 151 * time.Second, message: "db-4"},
+		"busy, but it runs":      {busy: true, after: time.Hour, pod: func(*corev1.Pod) {}, status: result.Failed, atMost: 151 * time.Second},
+		"busy, but it cannot":    {busy: true, after: time.Hour, pod: creating, events: warned("FailedMount", `secret "none" not found`), status: result.Failed, atMost: 151 * time.Second},
+		"busy, node too late":    {busy: true, after: time.Hour, pod: creating, events: warned("FailedMount", "failed to sync secret cache: timed out"), status: result.Error, atMost: 151 * time.Second},
+		"somebody at the screen": {busy: true, after: time.Hour, pod: creating, screen: 10 * time.Second, status: result.Failed, atMost: 11 * time.Second},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.deploy("db")
+				starting := *w.State()
+				starting.Pods, starting.Deployments = slices.Clone(starting.Pods), slices.Clone(starting.Deployments)
+				pod := starting.Pods[4].DeepCopy()
+				pod.Status.Conditions[0].Status = corev1.ConditionFalse
+				tt.pod(pod)
+				starting.Pods[4], starting.Events = *pod, tt.events
+				starting.Deployments[0].Status.ReadyReplicas = 0
+				if tt.busy {
+					w.slowness = time.Nanosecond
+				}
+				s := w.session()
+				s.Timeouts, s.Patience = DefaultTimeouts(), tt.screen
+				s.Watcher = &lateWorld{world: w, starting: starting, at: time.Now().Add(tt.after)}
+				began := time.Now()
+				db, _ := s.Lab.Tier("db")
+				st := s.awaitTier(t.Context(), db)
+				got := result.Passed
+				switch {
+				case st.err != nil:
+					got = result.Error
+				case st.trouble != nil:
+					got = st.trouble.Status
+				}
+				if took := time.Since(began); got != tt.status || took > tt.atMost {
+					t.Errorf("%s after %s: %v %+v", got, took, st.err, st.trouble)
+				}
+				if tt.message != "" && (st.err == nil || !strings.Contains(st.err.Error(), tt.message)) {
+					t.Errorf("error %v does not say %q", st.err, tt.message)
+				}
+			})
+		})
+	}
+}
+
+func waiting(reason string) *corev1.ContainerStateWaiting {
+	return &corev1.ContainerStateWaiting{Reason: reason}
+}
