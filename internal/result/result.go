@@ -10,11 +10,12 @@ const Schema = "labctl.dev/result/v1"
 // Status says what became of a submission as a whole.
 type Status string
 
-// The three ends of a submission.
+// The ends of a submission.
 const (
 	Graded   Status = "graded"   // every check has a verdict
 	Rejected Status = "rejected" // the submission was refused before it was applied
 	Errored  Status = "error"    // our fault: no marks were given or taken
+	Missing  Status = "missing"  // nothing was handed in
 )
 
 // CheckStatus is the verdict on one check.
@@ -43,6 +44,11 @@ type Report struct {
 	Message    string    `json:"message,omitempty"` // why, where Status is not Graded
 	Findings   []Finding `json:"findings,omitempty"`
 	Checks     []Check   `json:"checks"`
+	// What a class adds: whose it is, when it was handed in (UTC; nil where nobody knows), and
+	// what that costs.
+	Person    *Person    `json:"person,omitempty"`
+	Submitted *time.Time `json:"submitted,omitempty"`
+	Late      *Late      `json:"late,omitempty"`
 	// Signature is there where the grading was asked to sign; see Verify.
 	Signature *Signature `json:"signature,omitempty"`
 }
@@ -52,6 +58,31 @@ type Lab struct {
 	ID      string `json:"id"`
 	Title   string `json:"title"`
 	Version string `json:"version"`
+}
+
+// Person is what the course's roster says of a student.
+type Person struct {
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+	// Columns are the roster's other cells by the names of their columns, as they stand there.
+	Columns map[string]string `json:"columns,omitempty"`
+}
+
+// Late is what being handed in after it was due costs a submission.
+type Late struct {
+	Due     time.Time `json:"due"`     // UTC
+	Rule    string    `json:"rule"`    // as in "10%/day,max 50%"
+	Seconds float64   `json:"seconds"` // how late
+	Percent float64   `json:"percent"` // of the score that is lost, 0 to 100
+	Points  float64   `json:"points"`  // the same in points
+}
+
+// Final is the score after what being late costs.
+func (r *Report) Final() float64 {
+	if r.Late == nil {
+		return r.Score
+	}
+	return max(0, r.Score-r.Late.Points)
 }
 
 // Finding is one reason for which a submission was refused.
