@@ -1,6 +1,94 @@
 package class
 
-import "io"
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
 
-// Describe writes what was understood, for people and for programs that cut at tabs.
-func (c *Class) Describe(_ io.Writer) error { return nil }
+// Describe writes what was understood, one thing a line: a word for what it is, and cells with
+// tabs between them. Paths are written as in a Go string where they hold what nobody sees.
+func (c *Class) Describe(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	line := func(cells ...string) {
+		for i, cell := range cells {
+			cells[i] = visible(cell)
+		}
+		_, _ = fmt.Fprintln(out, strings.Join(cells, "\t")) // Flush tells
+	}
+	handed, missing := 0, 0
+	for _, s := range c.Students {
+		if s.Handed == nil {
+			missing++
+		} else {
+			handed++
+		}
+	}
+	line("layout", string(c.Layout))
+	line("times", string(c.Times), c.Times.explain())
+	line("students", fmt.Sprintf("%d handed in, %d missing", handed, missing))
+	for _, s := range c.Students {
+		if s.Handed == nil {
+			line("missing", s.ID, nameOf(s))
+			continue
+		}
+		line("handed-in", s.ID, nameOf(s), s.Handed.Path, when(s.Handed.Submitted), flag(s.Handed.LateFlag))
+		for _, o := range s.Superseded {
+			line("superseded", s.ID, nameOf(s), o.Path, when(o.Submitted), flag(o.LateFlag))
+		}
+	}
+	for _, u := range c.Unmatched {
+		line("unmatched", u.Student, u.Reason)
+	}
+	for _, i := range c.Ignored {
+		line("ignored", i.Path, i.Reason)
+	}
+	return out.Flush()
+}
+
+func (t Times) explain() string {
+	switch t {
+	case TimesPattern:
+		return "as the pattern reads them from the names"
+	case TimesRoster:
+		return "as Moodle's worksheet has them"
+	case TimesFiles:
+		return "when the files were changed, which copying and unpacking may have lost"
+	default:
+		return "a download does not have them, so nothing counts as late"
+	}
+}
+
+func nameOf(s Student) string {
+	if s.Person == nil {
+		return ""
+	}
+	return s.Person.Name
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "unknown"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func flag(late bool) string {
+	if late {
+		return "late, says Canvas"
+	}
+	return ""
+}
+
+// visible quotes a cell that would not show as what it is.
+func visible(cell string) string {
+	hiddenRune := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(cell) || strings.ContainsFunc(cell, hiddenRune) {
+		return fmt.Sprintf("%q", cell)
+	}
+	return cell
+}
