@@ -55,7 +55,7 @@ func zipped(t *testing.T, files ...string) string {
 	z := zip.NewWriter(&out)
 	for i := 0; i+1 < len(files); i += 2 {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: files[i], Method: zip.Deflate, Modified: noon()})
-		if err == nil {
+		if err == nil && !strings.HasSuffix(files[i], "/") {
 			_, err = w.Write([]byte(files[i+1]))
 		}
 		if err != nil {

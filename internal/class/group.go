@@ -75,8 +75,24 @@ func (f *finder) group(items []item) ([]*handing, error) {
 		}
 		students = append(students, h)
 	}
+	if f.class.Layout == Moodle {
+		unname(students)
+	}
 	identify(students)
 	return students, nil
+}
+
+// unname takes away the word, in Moodle's language, by which it calls everybody where the marking
+// is blind: it is nobody's name.
+func unname(students []*handing) {
+	for _, h := range students {
+		if len(students) < 2 || h.owner.number == "" || h.owner.full != students[0].owner.full {
+			return
+		}
+	}
+	for _, h := range students {
+		h.owner.full = ""
+	}
 }
 
 // attempts makes submissions of one student's items. Loose files that belong together become

@@ -77,8 +77,8 @@ func TestPlatforms(t *testing.T) {
 		},
 		"moodle, marked blindly": {
 			map[string]string{"Participant_12_assignsubmission_file_/a.yaml": service, "Participant_34_assignsubmission_file_/a.yaml": service},
-			[]string{"layout\tmoodle", "handed-in\tParticipant-12\tParticipant\tParticipant_12_assignsubmission_file_\tunknown",
-				"handed-in\tParticipant-34\tParticipant\tParticipant_34_assignsubmission_file_\tunknown"},
+			[]string{"layout\tmoodle", "handed-in\tParticipant-12\t\tParticipant_12_assignsubmission_file_\tunknown",
+				"handed-in\tParticipant-34\t\tParticipant_34_assignsubmission_file_\tunknown"},
 		},
 		"names that only look like Canvas': most do not": {
 			map[string]string{"team_1_2_x.zip": "x", "alice.zip": "x", "bob.zip": "x", "eve/a.yaml": service},

@@ -217,7 +217,7 @@ func (f *finder) assign(x *index, students []*handing) (rows []int, reasons []st
 		for _, i := range claimed {
 			switch {
 			case equal > 1:
-				reasons[i] = fmt.Sprintf("fits %s of the roster by its %s, as %d others do", x.describe(r), wayName(how[i]), len(claimed)-1)
+				reasons[i] = fmt.Sprintf("one of %d that fit %s of the roster by their %s", len(claimed), x.describe(r), wayName(how[i]))
 			case i != best:
 				reasons[i] = fmt.Sprintf("fits %s of the roster by its %s, but %s is that student", x.describe(r), wayName(how[i]), students[best].id)
 			default:
