@@ -16,6 +16,7 @@ const (
 	maxFeatures = 5000
 	maxValue    = 300 // bytes of a value; the rest of it counts as a digest
 	maxComments = 500
+	maxPath     = 600 // bytes; what lies deeper is no Kubernetes object's
 )
 
 // named stands for every name that a student may choose.
@@ -63,6 +64,21 @@ func (x *extractor) add(f feature) {
 	}
 }
 
+// CommentLines returns the comments of a YAML file. One behind a value that is in quotes is left
+// out, as it may be a part of it.
+func CommentLines(file []byte) []string {
+	var all []string
+	for line := range strings.Lines(string(file)) {
+		line = strings.TrimSpace(line)
+		if _, comment, found := strings.Cut(" "+line, " #"); found && (line[0] == '#' || !strings.ContainsAny(line, `"'`)) {
+			if strings.Trim(comment, "# ") != "" {
+				all = append(all, "#"+comment)
+			}
+		}
+	}
+	return all
+}
+
 // normalComment is a comment without its marks and white space. What is too short for anything
 // to be said with it is none.
 func normalComment(c string) string {
@@ -93,6 +109,9 @@ func (x *extractor) object(o *unstructured.Unstructured) {
 
 // value takes what is at a path. Lists have no order, so their items have the same path.
 func (x *extractor) value(kind, path, key string, v any) {
+	if len(path) > maxPath {
+		return
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		x.mapping(kind, path, key, v)
@@ -171,10 +190,11 @@ func isName(path, key string) bool {
 	case "name", "generateName":
 		// The name of a variable of the environment means something to the program.
 		return !strings.HasSuffix(path, "env[].name")
-	case "claimName", "secretName", "serviceName", "serviceAccountName", "portName", "configMapName":
+	case "claimName", "secretName", "serviceName", "serviceAccountName":
+		return true
+	case "port", "targetPort": // which is no number then
 		return true
 	default:
-		// A port may be called by its name.
 		return false
 	}
 }

@@ -16,8 +16,8 @@ import (
 type Submission struct {
 	Student string
 	Objects []*unstructured.Unstructured // as submission.Submission.Unstructured gives them; read only
-	// Comments are the lines of comment in the files, which decoding drops; nil where nobody
-	// has them.
+	// Comments are the lines of comment in the files, which decoding drops; see CommentLines.
+	// Nil is none.
 	Comments []string
 }
 
@@ -31,7 +31,7 @@ type Options struct {
 // Pair is two submissions that share what is rare in the class.
 type Pair struct {
 	A, B       string  // the students, in order
-	Similarity float64 // 0 to 1: the share of what both have in what either has, by rarity
+	Similarity float64 // 0 to 1: the share of what each has that both have, by rarity
 	// Shared says in words what both have and few others do, the rarest first; at most 12
 	// lines of at most 200 characters, without control characters.
 	Shared []string
@@ -47,7 +47,7 @@ const (
 	places = 3
 	// margin is how much less likely than one in the whole class a pair has to be, in bits, if
 	// everybody chose on their own.
-	margin = 3
+	margin = 2
 )
 
 // Compare returns the pairs, the most similar first. Where there is too little to go on, as in
@@ -104,7 +104,7 @@ func index(class []Submission, starter Submission) *corpus {
 			}
 			n, ok := numbers[text]
 			if !ok {
-				n = int32(len(x.features)) //nolint:gosec // bounded by maxFeatures and the class
+				n = int32(len(x.features)) // bounded by maxFeatures and the class
 				numbers[text] = n
 				x.features = append(x.features, counted{feature: f})
 			}
@@ -149,7 +149,7 @@ func (x *corpus) invert() {
 		x.have[i] = have
 		for _, n := range have {
 			if x.features[n].rare {
-				x.having[n] = append(x.having[n], int32(i)) //nolint:gosec // the number of a submission
+				x.having[n] = append(x.having[n], int32(i))
 			}
 		}
 	}
@@ -181,30 +181,33 @@ func (x *corpus) candidates(i int) []int {
 
 // pair compares two submissions.
 func (x *corpus) pair(class []Submission, i, j int, threshold float64) (Pair, bool) {
-	var both, either float64
+	var both, single float64
 	var shared []int32
 	a, b := x.have[i], x.have[j]
 	for len(a) > 0 || len(b) > 0 {
 		switch {
 		case len(b) == 0 || len(a) > 0 && a[0] < b[0]:
-			either += x.features[a[0]].weight
+			single += x.features[a[0]].weight
 			a = a[1:]
 		case len(a) == 0 || b[0] < a[0]:
-			either += x.features[b[0]].weight
+			single += x.features[b[0]].weight
 			b = b[1:]
 		default:
 			both += x.features[a[0]].weight
-			either += x.features[a[0]].weight
 			if x.features[a[0]].rare {
 				shared = append(shared, a[0])
 			}
 			a, b = a[1:], b[1:]
 		}
 	}
-	if either == 0 || both/either < threshold || !x.suffices(shared) {
+	if both == 0 || !x.suffices(shared) {
 		return Pair{}, false
 	}
-	p := Pair{A: class[i].Student, B: class[j].Student, Similarity: math.Round(1000*both/either) / 1000}
+	similarity := 2 * both / (2*both + single) // Dice's, with weights
+	if similarity < threshold {
+		return Pair{}, false
+	}
+	p := Pair{A: class[i].Student, B: class[j].Student, Similarity: math.Round(1000*similarity) / 1000}
 	if p.B < p.A {
 		p.A, p.B = p.B, p.A
 	}
