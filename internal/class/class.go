@@ -17,6 +17,9 @@ type Options struct {
 	Pattern string // a regular expression with the group "student"; "" finds out by itself
 	// Location is the zone of times that name none; nil is the machine's.
 	Location *time.Location
+	// Skip are files and folders in Path that are the grading's own, such as that of its results.
+	// They are passed over without a word, as Roster and Work are.
+	Skip []string
 	// Work is a folder for what has to be unpacked or put together. What an earlier Find left in
 	// it is replaced. "" is a temporary folder, which Close removes.
 	Work string

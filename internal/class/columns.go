@@ -35,7 +35,7 @@ func roleOf(header string) role {
 		return asID
 	case "githubid", "canvasid", "moodleid", "userid":
 		return asOther
-	case "identifier", "participant", "identifikator", "identifiant", "identificador", "identificativo":
+	case "identifier", "participant", "identifikator", "identifiant", "identificador":
 		return asNumber
 	case "email", "emailaddress", "mail", "mailaddress", "emailadresse", "adressedecourriel", "courriel", "direcciondecorreo",
 		"correoelectronico", "correo", "indirizzoemail", "emailadres", "epost", "epostadress":

@@ -168,7 +168,7 @@ func (f *finder) nothing() error {
 	first := f.class.Ignored[0]
 	err := fault.Inputf("no submission in %s, but %d other things, as %q, which %s", f.Path, len(f.class.Ignored)+f.more, clean(first.Path), first.Reason)
 	if manifests > 0 {
-		return err.WithRemedy("if it is one student's submission, grade it with: labctl grade %s", f.Path)
+		return err.WithRemedy("if it is one student's submission, grade it with: labctl grade %s --lab LAB", f.Path)
 	}
 	return err.WithRemedy("name the folder that holds one folder or archive for each student, or say with --pattern how they are named")
 }

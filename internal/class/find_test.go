@@ -296,6 +296,18 @@ func TestNoClass(t *testing.T) {
 	}
 }
 
+// TestSkip sees that the grading does not grade its own results.
+func TestSkip(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a.zip": "x", "graded/a.json": "{}"})
+	for _, pattern := range []string{"", `(?P<student>[^/]+)`} {
+		c := found(t, class.Options{Path: dir, Pattern: pattern, Skip: []string{filepath.Join(dir, "graded"), "nowhere"}})
+		if len(c.Students) != 1 || c.Students[0].ID != "a" || len(c.Ignored) != 0 {
+			t.Errorf("got %+v, ignored %+v", c.Students, c.Ignored)
+		}
+	}
+}
+
 // TestOrder sees that students come by ID, whatever the file system's order.
 func TestOrder(t *testing.T) {
 	dir := t.TempDir()

@@ -90,7 +90,7 @@ func (f *finder) unreadable(name string, err error) error {
 
 // own tells whether a file is not the students' but the grading's.
 func (f *finder) own(info fs.FileInfo) bool {
-	for _, name := range []string{f.Roster, f.Work} {
+	for _, name := range append([]string{f.Roster, f.Work}, f.Skip...) {
 		if name == "" {
 			continue
 		}
