@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -293,6 +294,20 @@ func TestNoClass(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMuchElse sees that the list of what is no submission is bounded.
+func TestMuchElse(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"a.zip": "x"}
+	for i := range 1003 {
+		files[fmt.Sprintf("%d.txt", i)] = "x"
+	}
+	write(t, dir, files)
+	c := found(t, class.Options{Path: dir})
+	if last := c.Ignored[len(c.Ignored)-1]; len(c.Ignored) != 1001 || last.Reason != "holds 3 more things that are no submissions" {
+		t.Errorf("%d, the last %+v", len(c.Ignored), last)
 	}
 }
 

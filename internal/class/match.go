@@ -37,9 +37,12 @@ func (r *roster) index() *index {
 		x.rows[way] = map[string][]int{}
 	}
 	for i, row := range r.rows {
-		x.add(byNumber, row.number, i)
+		x.add(byNumber, strings.TrimLeft(row.number, "0"), i)
 		for _, id := range append(row.ids, row.id) {
 			x.add(byID, folded(clean(id)), i)
+			if !r.header.canvas && !r.header.moodle && strings.Trim(id, "0123456789") == "" { // it may be the platform's
+				x.add(byNumber, strings.TrimLeft(id, "0"), i)
+			}
 		}
 		for _, email := range row.emails {
 			local, _, _ := strings.Cut(folded(email), "@")
@@ -83,7 +86,7 @@ func (f *finder) keys(h *handing, way int) []string {
 	named := platform && o.number != "" // then the name is one, and no ID
 	switch way {
 	case byNumber:
-		return []string{o.number}
+		return []string{strings.TrimLeft(o.number, "0")}
 	case byID:
 		if named {
 			return nil
@@ -127,7 +130,7 @@ func (f *finder) look(x *index, h *handing) ([]int, int) {
 }
 
 // sameNumbers tells whether the roster's numbers are those of the submissions. Any other list's
-// may by chance be somebody else's.
+// may by chance be somebody else's, so that the name has to agree.
 func (f *finder) sameNumbers(x *index) bool {
 	return f.class.Layout == Canvas && x.header.canvas || f.class.Layout == Moodle && x.header.moodle || f.class.Layout == Pattern
 }

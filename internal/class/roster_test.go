@@ -101,6 +101,13 @@ func TestRosters(t *testing.T) {
 			"id,name\n12,Bob Roe\n", []string{"doejane_12_1_lab.zip"},
 			[]string{"12 <> Bob Roe missing", "doejane <> ", "unmatched doejane: not in the roster"},
 		},
+		"another list that knows the platform's numbers": {
+			"id,name\n0012,Jane Doe\n34,Jane Doe\n56,Bob Roe\n", []string{"doejane_12_1_lab.zip", "doejane_34_1_lab.zip", "mia_56_1_lab.zip"},
+			[]string{"0012 <> Jane Doe", "34 <> Jane Doe", "56 <> Bob Roe missing", "mia <> ", "unmatched mia: not in the roster"},
+		},
+		"a list of nothing but numbers": {
+			"id\n12\n34\n", []string{"doejane_12_1_lab.zip", "34.zip"}, []string{"12 <> ", "34 <> "},
+		},
 		"an unknown student called like a known one": {
 			"id,name\ndoejane,Bob Roe\n", []string{"doejane_12_1_lab.zip"},
 			[]string{"doejane <> Bob Roe missing", "doejane-12 <> ", "unmatched doejane-12: not in the roster"},
