@@ -14,8 +14,10 @@ import (
 	"labctl.dev/labctl/internal/result"
 )
 
-func init() {
+func TestMain(m *testing.M) {
 	flag.Bool("update", false, "write what comes out to the golden files")
+	flag.Parse()
+	os.Exit(m.Run())
 }
 
 // golden compares with a file of testdata.
