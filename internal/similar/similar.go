@@ -43,7 +43,8 @@ const (
 	// mostRare bounds what is rare in a large class, and with it the work: so many submissions
 	// that have the same are compared with each other.
 	mostRare = 100
-	// places is in how many places two submissions have to share something rare.
+	// places is in how many places two submissions have at least to share something rare; see
+	// suffices.
 	places = 3
 	// margin is how much less likely than one in the whole class a pair has to be, in bits, if
 	// everybody chose on their own.
@@ -216,7 +217,7 @@ func (x *corpus) pair(class []Submission, i, j int, threshold float64) (Pair, bo
 }
 
 // suffices tells whether what two share is more than chance would have somewhere in the class.
-// What is in one place goes together, and counts once.
+// What is in one place goes together, and counts once. No two places are enough for it.
 func (x *corpus) suffices(shared []int32) bool {
 	best := map[string]float64{}
 	for _, n := range shared {
@@ -227,5 +228,5 @@ func (x *corpus) suffices(shared []int32) bool {
 	for _, weight := range best {
 		bits += weight
 	}
-	return len(best) >= places && bits >= x.enough
+	return bits >= x.enough
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -45,7 +46,7 @@ func (s solution) yaml() string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Service
 metadata: {name: %[1]s}
-spec: {selector: {app: %[1]s}, ports: [{port: 80, targetPort: 8080}]}
+spec: {selector: {app: %[1]s-pod}, ports: [{port: 80, targetPort: %[1]s-port}]}
 ---
 apiVersion: v1
 kind: Service
@@ -57,14 +58,15 @@ kind: Deployment
 metadata: {name: %[1]s}
 spec:
   replicas: %[4]d
-  selector: {matchLabels: {app: %[1]s}}
+  selector: {matchLabels: {app: %[1]s-pod}}
   template:
-    metadata: {labels: {app: %[1]s}}
+    metadata: {labels: {app: %[1]s-pod}}
     spec:
 %[7]s
       containers:
-        - name: %[1]s
+        - name: %[1]s-main
           image: labctl/backend:v1
+          ports: [{containerPort: 8080, name: %[1]s-port}]
           env: [{name: DATABASE_URL, value: "postgres://u:p@%[2]s:5432/%[3]s"}]
           readinessProbe: {httpGet: {path: /healthz, port: 8080}, initialDelaySeconds: %[5]s}
           resources: {requests: {cpu: %[6]s}}`, s.name, s.db, s.url, s.replicas, s.delay, s.cpu, s.extra)
@@ -208,6 +210,52 @@ func TestComments(t *testing.T) {
 		"comment: ports must be the same (3 of 30 have it)"}
 	if !reflect.DeepEqual(pairs[0].Shared, want) {
 		t.Errorf("got %q", pairs[0].Shared)
+	}
+}
+
+// commented makes a class of so many who hand in the same objects. Each student has the comments
+// that say so: a number of students, and the text.
+func commented(t *testing.T, n int, comments map[string]int) []similar.Submission {
+	t.Helper()
+	all := class(t, slices.Repeat([]solution{common()}, n)...)
+	for text, students := range comments {
+		for i := range students {
+			all[i].Comments = append(all[i].Comments, text)
+		}
+	}
+	return all
+}
+
+// TestLittle sees that what six of thirty have in three places may be chance.
+func TestLittle(t *testing.T) {
+	little := map[string]int{"# the first of them": 6, "# the second of them": 6, "# the third of them": 6}
+	if pairs := similar.Compare(commented(t, 30, little), similar.Options{Threshold: 0.1}); len(pairs) != 0 {
+		t.Errorf("got %+v", pairs)
+	}
+	little["# the fourth of them"], little["# the fifth of them"] = 6, 6
+	if pairs := similar.Compare(commented(t, 30, little), similar.Options{Threshold: 0.1}); len(pairs) != 15 {
+		t.Errorf("got %+v", pairs)
+	}
+}
+
+// TestSimilarity holds the number against one worked out by hand: two of twenty share four
+// comments of log2(20/2) bits each, and one has a value of log2(20) bits of its own.
+func TestSimilarity(t *testing.T) {
+	comments := map[string]int{"# the first of them": 2, "# the second of them": 2, "# the third of them": 2, "# the fourth of them": 2}
+	all := commented(t, 20, comments)
+	own := common()
+	own.cpu = "77m"
+	all[0].Objects = objects(t, own.yaml())
+	want := 0.86                              // 2*13.288 of 2*13.288+4.322
+	for _, others := range []int{1, 12, 20} { // what most have changes nothing
+		for i := range others {
+			if others > 10 && i != 1 {
+				all[i].Comments = append(all[i].Comments, fmt.Sprintf("# what %d students have", others))
+			}
+		}
+		if pairs := similar.Compare(all, similar.Options{}); len(pairs) != 1 || pairs[0].Similarity != want {
+			t.Errorf("with %d others: got %+v, want %v", others, pairs, want)
+		}
 	}
 }
 
