@@ -3,25 +3,46 @@ package export
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"labctl.dev/labctl/internal/result"
 )
 
 // markdown writes text from outside so that nothing in it is Markdown, HTML, a link or, on
-// GitHub, a mention: every character that could be is an entity.
+// GitHub, a mention: a character that could be is an entity.
 func markdown(text string, limit int) string {
 	var b strings.Builder
-	for _, r := range line(text, limit) {
+	runes := []rune(line(text, limit))
+	for i, r := range runes {
 		switch {
 		case r == '@': // a mention is made of what entities become; a word joiner keeps it apart
 			b.WriteString("&#64;&#8288;")
-		case r < 0x80 && strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?[\\]^_`{|}~", r):
+		case r < 0x80 && strings.ContainsRune("!#$&*+<>[\\]^_`{|}~=", r) || !quiet(runes, i):
 			fmt.Fprintf(&b, "&#%d;", r)
 		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+// quiet tells whether a sign that makes a list, a rule or a link in some places is in another.
+func quiet(runes []rune, i int) bool {
+	word := func(i int) bool {
+		return i >= 0 && i < len(runes) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i]))
+	}
+	switch runes[i] {
+	case '-':
+		return word(i-1) && word(i+1)
+	case ':':
+		return i+1 < len(runes) && (runes[i+1] == ' ' || unicode.IsDigit(runes[i+1]))
+	case '.':
+		return word(i-1) && (word(i+1) || unicode.IsLetter(runes[i-1])) && !strings.EqualFold(string(runes[max(0, i-3):i]), "www")
+	case ')':
+		return !unicode.IsDigit(runes[max(0, i-1)])
+	default:
+		return true
+	}
 }
 
 // writeMarkdown writes a summary for instructors, with hidden checks marked: of one student

@@ -78,9 +78,29 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	for _, text := range hostile() {
-		escaped := markdown(text, textLimit)
-		if bare := regexp.MustCompile(`&#[0-9]+;`).ReplaceAllString(escaped, ""); strings.ContainsAny(bare, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n") {
-			t.Errorf("%q is %q", text, escaped)
+		bare := regexp.MustCompile(`&#[0-9]+;`).ReplaceAllString(markdown(text, textLimit), "")
+		for _, bad := range []string{"[!#$&*+<>@\\[\\]\\\\^_`{|}~=\n]", `://`, `(?i)www\.`, `^[-.:)]`, `^[0-9]+[.)]`, `:[^ 0-9]`} {
+			if regexp.MustCompile(bad).MatchString(bare) {
+				t.Errorf("%q leaves %s in %q", text, bad, bare)
+			}
+		}
+	}
+	for in, want := range map[string]string{
+		"backend-reaches-db":       "backend-reaches-db",
+		"db at 10.96.3.4:5432, 3%": "db at 10.96.3.4:5432, 3%",
+		"passed. Why (so)?":        "passed. Why (so)?",
+		"1. x":                     "1&#46; x",
+		"1) x":                     "1&#41; x",
+		"- x":                      "&#45; x",
+		"--- --":                   "&#45;&#45;&#45; &#45;&#45;",
+		"http://x.y":               "http&#58;//x.y",
+		"WWW.x.y":                  "WWW&#46;x.y",
+		":smile:":                  "&#58;smile&#58;",
+		"a|b":                      "a&#124;b",
+		"@team":                    "&#64;&#8288;team",
+	} {
+		if got := markdown(in, textLimit); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
 		}
 	}
 }
