@@ -62,8 +62,13 @@ type studentRow struct {
 	Status              result.Status
 	Mark, Word          string
 	Score, Late         string
-	Failed              []string
+	Failed              []failedCheck
 	Message             string
+}
+
+type failedCheck struct {
+	ID     string
+	Hidden bool
 }
 
 type pairPage struct {
@@ -143,7 +148,12 @@ func (p *overviewPage) scores(c *Class) {
 func (j *job) studentRow(r *result.Report) studentRow {
 	row := studentRow{
 		Student: line(r.Student, nameLimit), Name: shownName(r), Link: j.options.page(r.Student), Status: r.Status,
-		Word: statusWord(r.Status), Score: "–", Failed: failedIDs(r),
+		Word: statusWord(r.Status), Score: "–",
+	}
+	for _, c := range r.Checks {
+		if c.Status == result.Failed {
+			row.Failed = append(row.Failed, failedCheck{line(c.ID, nameLimit), c.Hidden()})
+		}
 	}
 	if s, ok := score(r); ok {
 		row.Score = points(s)
