@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"labctl.dev/labctl/internal/result"
 )
@@ -16,15 +17,12 @@ func cell(text string) string { return defused(line(text, textLimit)) }
 
 // defused puts an apostrophe before what a spreadsheet may take for a formula.
 func defused(text string) string {
-	first := strings.TrimLeftFunc(text, unicode.IsSpace)
-	if first == "" {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(text, unicode.IsSpace))
+	if first == utf8.RuneError {
 		return text
 	}
-	for _, r := range first {
-		if strings.ContainsRune("=+-@＝＋－＠", r) {
-			return "'" + text
-		}
-		break
+	if strings.ContainsRune("=+-@＝＋－＠", first) {
+		return "'" + text
 	}
 	if text[0] == '\t' || text[0] == '\r' {
 		return "'" + text

@@ -30,7 +30,7 @@ const (
 // roleOf recognises a label: English, German, French, Spanish, Italian, Portuguese, Dutch.
 func roleOf(label string) role {
 	switch squashed(label) {
-	case "identifier", "identifikator", "identifiant", "identificador", "identificativo", "identificatie", "participant":
+	case "identifier", "identifikator", "identifiant", "identificador", "identificativo", "identificatie", "participant": //nolint:misspell // no English
 		return roleIdentifier
 	case "email", "emailaddress", "mail", "emailadresse", "adressedecourriel", "courriel", "direcciondecorreo", "direcciondecorreoelectronico",
 		"correoelectronico", "indirizzoemail", "enderecodeemail", "enderecodecorreioeletronico", "emailadres":
