@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/internal/cli/answer"
+	"labctl.dev/labctl/internal/cli/batch"
 	"labctl.dev/labctl/internal/cli/bundle"
 	"labctl.dev/labctl/internal/cli/check"
 	"labctl.dev/labctl/internal/cli/doctor"
@@ -39,6 +40,7 @@ import (
 	"labctl.dev/labctl/internal/cli/trace"
 	"labctl.dev/labctl/internal/cli/up"
 	"labctl.dev/labctl/internal/cli/version"
+	"labctl.dev/labctl/internal/cli/worker"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/ui"
 )
@@ -106,7 +108,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 		explain.NewCmd(streams, nil), answer.NewCmd(streams, nil), solution.NewCmd(streams, nil), reset.NewCmd(streams, nil),
 		submit.NewCmd(streams, nil), progress.NewCmd(streams, nil),
 		trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
-	add("grade", grade.NewCmd(streams, nil), report.NewCmd(streams))
+	add("grade", grade.NewCmd(streams, nil), batch.NewCmd(streams, nil), worker.NewCmd(streams, nil), report.NewCmd(streams))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)

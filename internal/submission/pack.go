@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -44,6 +45,24 @@ func Pack(dir string, limits Limits, report []byte) (*Packed, error) {
 		return nil, fmt.Errorf("pack %s: %w", dir, err)
 	}
 	return p, nil
+}
+
+// Archive returns what was read as a .tar.gz, which Unpack reads on another machine: the same
+// bytes for the same files, and nothing else that the student handed in.
+func (s *Submission) Archive() ([]byte, error) {
+	data, err := archive(slices.Sorted(maps.Keys(s.files)), s.files)
+	if err != nil {
+		return nil, fmt.Errorf("pack the submission of %s: %w", s.Student, err)
+	}
+	return data, nil
+}
+
+// Unpack reads what Archive made, with the same care as Read and to the same digest.
+func Unpack(packed []byte, student string, limits Limits) (*Submission, error) {
+	r := newReader(student, limits)
+	r.student, r.asIs = student, true
+	r.gather(tarArchive{bytes.NewReader(packed), io.NopCloser(nil), int64(len(packed)), r.limits.Unpacked})
+	return r.finish()
 }
 
 // collect reads the files that a grading of the folder would read, but for copies that labctl

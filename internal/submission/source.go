@@ -88,7 +88,9 @@ func (z zipArchive) walk(visit func(entry) error) error {
 // tarArchive is a source of files in a .tar.gz. It is unpacked anew in each walk, and at
 // most so far.
 type tarArchive struct {
-	*os.File
+	io.ReadSeeker
+	io.Closer
+	size int64 // of the archive
 	most int64
 }
 
@@ -97,22 +99,22 @@ func openTar(name string, most int64) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tarArchive{f, most}, nil
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return tarArchive{f, f, info.Size(), most}, nil
 }
 
 func (t tarArchive) walk(visit func(entry) error) error {
 	if _, err := t.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	unzipped, err := gzip.NewReader(t.File)
+	unzipped, err := gzip.NewReader(t.ReadSeeker)
 	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
-	info, err := t.Stat()
-	if err != nil {
-		return err
-	}
-	most := min(t.most, max(info.Size()*maxRatio, ratioFrom))
+	most := min(t.most, max(t.size*maxRatio, ratioFrom))
 	bounded := &io.LimitedReader{R: unzipped, N: most}
 	for archive := tar.NewReader(bounded); ; {
 		h, err := archive.Next()

@@ -27,6 +27,8 @@ type Submission struct {
 	Digest  string              // "sha256:…" of names and contents: the same for a folder and its archive
 	Objects []Object            // in the order in which they are to be applied
 	Answers map[string][]string // by the id of the question; from answers.yaml
+
+	files map[string][]byte // all that was read, by slash-separated path
 }
 
 // Object is one Kubernetes object, without a namespace, and where it stands.
@@ -43,6 +45,16 @@ func (s *Submission) Unstructured() []*unstructured.Unstructured {
 		objects[i] = o.Object
 	}
 	return objects
+}
+
+// Texts returns the contents of the files that were read, by name, for who wants what decoding
+// drops. Read only.
+func (s *Submission) Texts() [][]byte {
+	var all [][]byte
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		all = append(all, s.files[name])
+	}
+	return all
 }
 
 // Limits bound what a submission may contain. A zero field means its default.
@@ -196,6 +208,7 @@ type reader struct {
 	student  string
 	limits   Limits
 	tree     tree
+	asIs     bool // no folder around everything is taken off
 	findings []result.Finding
 }
 
@@ -287,5 +300,5 @@ func (r *reader) finish() (*Submission, error) {
 	if err := r.refusal(); err != nil {
 		return nil, err
 	}
-	return &Submission{Student: r.student, Digest: r.tree.digest(), Objects: objects, Answers: answers}, nil
+	return &Submission{Student: r.student, Digest: r.tree.digest(), Objects: objects, Answers: answers, files: r.tree.files}, nil
 }

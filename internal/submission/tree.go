@@ -73,7 +73,7 @@ func (r *reader) gather(s source) {
 		return
 	}
 	prefix := ""
-	if r.tree.root == "" {
+	if r.tree.root == "" && !r.asIs {
 		prefix = commonFolder(names)
 		r.tree.shown = path.Join(r.tree.shown, prefix)
 	}

@@ -22,7 +22,8 @@ type Progress struct {
 
 	mu     sync.Mutex
 	active []*step
-	drawn  int // lines of the active block that are on the screen
+	foot   []string // lines below the active steps, on a terminal
+	drawn  int      // lines of the active block that are on the screen
 	frame  int
 	muted  bool // steps end without a line
 	stop   chan struct{}
@@ -79,6 +80,15 @@ func (p *Progress) Note(text string) {
 	p.line("- " + text)
 }
 
+// Foot shows the lines below the steps on a terminal, in the place of those before.
+func (p *Progress) Foot(lines ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.foot = lines; p.terminal {
+		p.redraw("")
+	}
+}
+
 // Drop ends a step without a line about it: its result is told elsewhere.
 func (p *Progress) Drop(end func(error)) {
 	p.mu.Lock()
@@ -98,11 +108,11 @@ func (p *Progress) Above(print func()) {
 		print()
 		return
 	}
-	active := p.active
-	p.active = nil
+	active, foot := p.active, p.foot
+	p.active, p.foot = nil, nil
 	p.redraw("")
 	print()
-	p.active = active
+	p.active, p.foot = active, foot
 	p.redraw("")
 }
 
@@ -119,7 +129,7 @@ func (p *Progress) Close() {
 	default:
 	}
 	close(p.stop)
-	p.active = nil
+	p.active, p.foot = nil, nil
 	p.redraw("")
 	p.mu.Unlock()
 	p.wait.Wait()
@@ -191,13 +201,21 @@ func (p *Progress) redraw(above string) {
 	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 	for _, s := range p.active {
 		text := fmt.Sprintf("%c %s %s", frames[p.frame%len(frames)], s.name, Duration(time.Since(s.start)))
-		if r, w := []rune(text), p.width(); len(r) >= w {
-			text = string(r[:w-1])
-		}
-		b.WriteString(text + "\n")
+		b.WriteString(cut(text, p.width()) + "\n")
 	}
-	p.drawn = len(p.active)
+	for _, line := range p.foot {
+		b.WriteString(cut(line, p.width()) + "\n")
+	}
+	p.drawn = len(p.active) + len(p.foot)
 	_, _ = io.WriteString(p.out, b.String())
+}
+
+// cut keeps a line from being broken.
+func cut(text string, width int) string {
+	if r := []rune(text); len(r) >= width {
+		return string(r[:width-1])
+	}
+	return text
 }
 
 func (p *Progress) spin() {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +20,6 @@ import (
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
 	"labctl.dev/labctl/internal/ui"
-	"labctl.dev/labctl/internal/version"
 )
 
 // Options are the command's inputs.
@@ -88,18 +86,10 @@ func Run(ctx context.Context, opts *Options) error {
 			return err
 		}
 	}
-	made := result.Report{
-		Schema: result.Schema, Labctl: version.Current().Version, Started: time.Now().UTC(),
-		Lab: result.Lab{ID: l.ID, Title: l.Title, Version: l.Version}, MaxScore: l.Points(), Checks: []result.Check{},
-	}
-	graded, err := grade(ctx, opts, l, &made)
-	if graded != nil {
-		graded.Labctl, graded.Started = made.Labctl, made.Started
-		graded.Student, graded.Submission = made.Student, made.Submission
-		made = *graded
-	} else {
-		made.Finished = time.Now().UTC()
-		explain(&made, err)
+	made := target.NewReport(l)
+	err = grade(ctx, opts, l, &made)
+	if err != nil {
+		target.Explain(&made, err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -118,58 +108,24 @@ func Run(ctx context.Context, opts *Options) error {
 	return verdict(made)
 }
 
-// grade reads, applies and grades; the report's head is filled in as far as it is known.
-func grade(ctx context.Context, opts *Options, l *lab.Lab, head *result.Report) (*result.Report, error) {
+// grade reads, applies and grades; the report is filled in as far as it is known.
+func grade(ctx context.Context, opts *Options, l *lab.Lab, report *result.Report) error {
 	sub, err := submission.Read(opts.Path, target.Limits(l))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	head.Student, head.Submission = sub.Student, sub.Digest
 	progress := ui.NewProgress(opts.Streams)
 	defer progress.Close()
+	report.Student, report.Submission = sub.Student, sub.Digest
 	t, err := opts.Target.Open(ctx, progress)
 	if err != nil {
-		return nil, err
-	}
-	if err := t.Serves(ctx, l); err != nil {
-		return nil, err
+		return err
 	}
 	var log io.Writer
 	if opts.Verbose {
 		log = opts.Streams.Err
 	}
-	g, err := t.Grading(l, sub, progress.Begin, log)
-	if err != nil {
-		return nil, err
-	}
-	g.Keep = opts.Keep
-	r, err := g.Run(ctx)
-	end := progress.Begin("remove namespace " + g.Target.Namespace)
-	errClean := g.Clean(ctx)
-	end(errClean)
-	if opts.Keep && g.Target.Namespace != "" {
-		progress.Note("kept namespace " + g.Target.Namespace)
-	}
-	if err != nil {
-		return nil, errors.Join(err, errClean)
-	}
-	return &r, nil
-}
-
-// explain makes a report of what kept the submission from being graded.
-func explain(r *result.Report, err error) {
-	r.Status, r.Message = result.Errored, fmt.Sprint(err)
-	var refused *submission.Error
-	switch {
-	case errors.As(err, &refused):
-		r.Status, r.Message, r.Findings = result.Rejected, "the submission was refused", refused.Findings
-		r.Student, r.Submission = refused.Student, refused.Digest
-	case fault.KindOf(err) == fault.Input:
-		r.Status, r.Message = result.Rejected, "the API server refused the submission"
-		for _, e := range kube.ApplyErrors(err) {
-			r.Findings = append(r.Findings, result.Finding{File: e.Object, Field: e.Field, Message: e.Reason})
-		}
-	}
+	return t.Grade(ctx, l, sub, report, opts.Keep, progress, log)
 }
 
 // output writes the report where the user wants it, also when there are no verdicts.

@@ -20,7 +20,6 @@ import (
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/loadbalancer"
 	"labctl.dev/labctl/internal/submission"
-	"labctl.dev/labctl/internal/ui"
 	"labctl.dev/labctl/labs"
 )
 
@@ -84,7 +83,7 @@ type Target struct {
 }
 
 // Open finds the cluster and connects to it. A cluster that labctl did not make is refused.
-func (f *Flags) Open(ctx context.Context, p *ui.Progress) (*Target, error) {
+func (f *Flags) Open(ctx context.Context, p cluster.Progress) (*Target, error) {
 	e, err := engine.Detect(ctx, f.Provider)
 	if err != nil {
 		return nil, err

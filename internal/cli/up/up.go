@@ -3,14 +3,12 @@ package up
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"labctl.dev/labctl/internal/cli/furnish"
 	"labctl.dev/labctl/internal/cluster"
@@ -99,64 +97,27 @@ func Run(ctx context.Context, opts *Options) error {
 	return nil
 }
 
-// outcome is what there is to say about a cluster that is up.
-type outcome struct {
-	cluster  *cluster.Cluster
-	image    string // why this node image
-	balancer loadbalancer.Kind
-	why      string // why this load balancer
-}
-
-func (o *Options) up(ctx context.Context, p *ui.Progress) (outcome, error) {
+func (o *Options) up(ctx context.Context, p *ui.Progress) (furnish.Outcome, error) {
 	tools, err := furnish.Open(ctx, o.Provider, p)
 	if err != nil {
-		return outcome{}, err
+		return furnish.Outcome{}, err
 	}
-	unlock, err := tools.Clusters.Lock(ctx, o.Name, "labctl up")
-	if err != nil {
-		return outcome{}, err
-	}
-	defer unlock()
-	existing, err := tools.Clusters.Find(ctx, o.Name)
-	if err != nil && !errors.Is(err, cluster.ErrNone) {
-		return outcome{}, err
-	}
-
-	// What cannot work is told before anything is made.
-	var out outcome
-	image := o.NodeImage
-	g, choosing := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		out.balancer, out.why, err = loadbalancer.SelectFor(choosing, tools.Engine, o.LoadBalancer, o.Name)
-		return err
-	})
-	if existing == nil {
-		g.Go(func() (err error) {
-			image, out.image, err = tools.Store.ResolveNode(choosing, tools.Engine, o.NodeImage, cluster.PinnedNodeImage())
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return outcome{}, err
-	}
-	furniture := &furnish.Furniture{Engine: tools.Engine, Store: tools.Store, Progress: p, LoadBalancer: out.balancer}
-	out.cluster, err = tools.Clusters.Up(ctx, cluster.Options{
-		Name: o.Name, Workers: o.Workers, NodeImage: image, Kubeconfig: o.Kubeconfig, LoadBalancer: o.LoadBalancer,
-	}, furniture.Work)
-	return out, err
+	return tools.Up(ctx, furnish.Wanted{
+		Name: o.Name, Workers: o.Workers, NodeImage: o.NodeImage, Kubeconfig: o.Kubeconfig, LoadBalancer: o.LoadBalancer, Purpose: "labctl up",
+	}, p)
 }
 
-func (o *Options) report(done outcome, took time.Duration) {
-	cl, w := done.cluster, o.Streams.Out
+func (o *Options) report(done furnish.Outcome, took time.Duration) {
+	cl, w := done.Cluster, o.Streams.Out
 	verb := "created"
 	if cl.Existed {
 		verb = "complete and healthy"
 	}
 	fmt.Fprintf(w, "Cluster %s is %s: %d nodes, in %s\n", cl.Name, verb, len(cl.Nodes), ui.Duration(took))
-	if done.image != "" {
-		fmt.Fprintf(w, "node image     %s (%s)\n", cl.NodeImage, done.image)
+	if done.Image != "" {
+		fmt.Fprintf(w, "node image     %s (%s)\n", cl.NodeImage, done.Image)
 	}
-	fmt.Fprintf(w, "load balancer  %s (%s)\n", done.balancer, done.why)
+	fmt.Fprintf(w, "load balancer  %s (%s)\n", done.Balancer, done.Why)
 	fmt.Fprintf(w, "context        %s\n", cl.Context)
 	fmt.Fprintf(w, "Next: %s\n", next(cl))
 }

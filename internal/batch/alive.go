@@ -1,0 +1,161 @@
+package batch
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// maxTakeovers is how often the worker of one submission may die before that submission is
+// not given to another: one that kills whoever grades it must not kill them all.
+const maxTakeovers = 25
+
+// Activity is what one worker is doing.
+type Activity struct {
+	Worker string   `json:"worker"`
+	Doing  []string `json:"doing"` // digests
+	// Silent is how long it has given no sign of life.
+	Silent time.Duration `json:"silent"`
+}
+
+// beat writes down that the worker lives, by the database's clock.
+func (s *Store) beat(ctx context.Context, id string, doing []string) error {
+	text, err := encode(doing)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, "INSERT INTO labctl_worker (id, doing, beat) VALUES ($1, $2, "+s.say.now+
+		") ON CONFLICT (id) DO UPDATE SET doing = excluded.doing, beat = excluded.beat", id, text)
+	if err != nil {
+		return fmt.Errorf("register worker %s: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store) leave(ctx context.Context, id string) error {
+	if _, err := s.db.ExecContext(ctx, "DELETE FROM labctl_worker WHERE id = $1", id); err != nil {
+		return fmt.Errorf("take worker %s off the list: %w", id, err)
+	}
+	return nil
+}
+
+// Workers lists who has given a sign of life within the time.
+func (s *Store) Workers(ctx context.Context, within time.Duration) ([]Activity, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT id, doing, "+s.say.now+" - beat FROM labctl_worker ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // its errors are told by Err
+	var all []Activity
+	for rows.Next() {
+		var a Activity
+		var doing string
+		var silent int64
+		if err := rows.Scan(&a.Worker, &doing, &silent); err != nil {
+			return nil, fmt.Errorf("list the workers: %w", err)
+		}
+		if err := json.Unmarshal([]byte(doing), &a.Doing); err != nil {
+			return nil, fmt.Errorf("list the workers: %w", err)
+		}
+		if a.Silent = time.Duration(silent) * time.Millisecond; a.Silent <= within {
+			all = append(all, a)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	return all, nil
+}
+
+// takeOver puts back what is with workers that have been silent for too long.
+func (s *Store) takeOver(ctx context.Context, dead time.Duration) error {
+	return s.putBack(ctx, "AND NOT EXISTS (SELECT 1 FROM labctl_worker w WHERE w.id = attempted_by[array_upper(attempted_by, 1)] AND w.beat > "+s.say.now+fmt.Sprintf(" - %d)", dead.Milliseconds()))
+}
+
+// TakeOverAll puts back all that is under way. Only for who knows that nobody else works.
+func (s *Store) TakeOverAll(ctx context.Context) error { return s.putBack(ctx, "") }
+
+// putBack makes jobs available that are running and meet the condition. That a worker died
+// does not count as one of the attempts.
+func (s *Store) putBack(ctx context.Context, condition string) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, "UPDATE river_job SET state = 'available', attempt = attempt - 1 WHERE state = 'running' AND attempt > 0 AND kind = '"+jobKind+"' "+condition+" RETURNING id")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }() // its errors are told by Err
+		var jobs []int64
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			jobs = append(jobs, id)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, id := range jobs {
+			if _, err := tx.ExecContext(ctx, "UPDATE labctl_task SET takeovers = takeovers + 1 WHERE job = $1", id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take over what a dead worker left: %w", err)
+	}
+	return nil
+}
+
+// lethal tells whether too many workers died with the submission.
+func (s *Store) lethal(ctx context.Context, k Key) (bool, error) {
+	var n int
+	err := s.db.QueryRowContext(ctx, "SELECT takeovers FROM labctl_task WHERE batch = $1 AND digest = $2 AND version = $3 AND round = $4",
+		k.Batch, k.Digest, k.Version, k.Round).Scan(&n)
+	return n > maxTakeovers, err
+}
+
+// closeOff ends what can get no grade: jobs that the queue gave up without one. They are errors of
+// ours, and are listed as not graded.
+func (s *Store) closeOff(ctx context.Context, batch string) error {
+	rows, err := s.db.QueryContext(ctx, `SELECT t.digest, t.version, t.round, t.lab FROM labctl_task t
+		JOIN river_job j ON j.id = t.job LEFT JOIN labctl_grade g
+		ON g.batch = t.batch AND g.digest = t.digest AND g.version = t.version AND g.round = t.round
+		WHERE t.batch = $1 AND g.digest IS NULL AND j.state IN ('cancelled', 'discarded')`, batch)
+	if err != nil {
+		return fmt.Errorf("look for what was given up: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // its errors are told by Err
+	var lost []Task
+	for rows.Next() {
+		t := Task{Key: Key{Batch: batch}}
+		if err := rows.Scan(&t.Digest, &t.Version, &t.Round, &t.Lab); err != nil {
+			return fmt.Errorf("look for what was given up: %w", err)
+		}
+		lost = append(lost, t)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("look for what was given up: %w", err)
+	}
+	for _, t := range lost {
+		g := Grade{Key: t.Key, Report: failed(t, "the grading was given up")}
+		if err := s.Put(ctx, g, t.Lab); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed is the report of a grading that came to nothing through a fault of ours.
+func failed(t Task, why string) result.Report {
+	now := time.Now().UTC()
+	return result.Report{
+		Schema: result.Schema, Lab: result.Lab{ID: t.Lab, Version: t.Version}, Submission: t.Digest,
+		Started: now, Finished: now, Status: result.Errored, Message: why, Checks: []result.Check{},
+	}
+}

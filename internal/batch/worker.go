@@ -1,0 +1,240 @@
+package batch
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// Grader grades one submission, somewhere, and always comes back with a report. An error says
+// that nothing came of it through no fault of the submission's or the grading's, and that it is
+// to be done over: the cluster is gone, the machine is shutting down.
+type Grader interface {
+	Grade(ctx context.Context, t Task, archive []byte) (result.Report, error)
+}
+
+// gradeArgs are a job in the queue.
+type gradeArgs struct{ Task }
+
+// Kind names the jobs of this sort.
+func (gradeArgs) Kind() string { return jobKind }
+
+const jobKind = "labctl_grade"
+
+// Queue names the queue of one version of a lab: a worker only takes what it can grade.
+func Queue(lab, version string) string {
+	safe := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(lab+"_"+version))
+	return strings.Join(strings.FieldsFunc(safe, func(r rune) bool { return r == '_' }), "_")
+}
+
+// Times are the bounds of working.
+type Times struct {
+	Beat  time.Duration // between two signs of life
+	Dead  time.Duration // silence after which a worker counts as dead
+	Poll  time.Duration // between two looks for work
+	Retry time.Duration // before a grading is tried again; grows with each try
+}
+
+// DefaultTimes suit gradings of some seconds.
+func DefaultTimes() Times {
+	return Times{Beat: 5 * time.Second, Dead: 30 * time.Second, Poll: time.Second, Retry: 2 * time.Second}
+}
+
+// Worker takes gradings from the queue.
+type Worker struct {
+	Store  *Store
+	Grader Grader
+	Queues []string
+	// Parallel is how many submissions it grades at the same time.
+	Parallel int
+	Times    Times
+	// ID names the worker; it is unique.
+	ID string
+
+	mu    sync.Mutex
+	doing map[int64]string
+}
+
+// Run works until ctx ends, and returns when nothing is under way any more: what is not done
+// is back in the queue.
+func (w *Worker) Run(ctx context.Context) error {
+	w.doing = map[int64]string{}
+	if err := w.Store.beat(ctx, w.ID, nil); err != nil {
+		return err
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &gradeWorker{worker: w})
+	queues := map[string]river.QueueConfig{}
+	for _, q := range w.Queues {
+		queues[q] = river.QueueConfig{MaxWorkers: w.Parallel}
+	}
+	client, err := river.NewClient(w.Store.driver, &river.Config{
+		ID: w.ID, Queues: queues, Workers: workers, MaxAttempts: attempts, JobTimeout: -1,
+		FetchCooldown: min(100*time.Millisecond, w.Times.Poll), FetchPollInterval: w.Times.Poll, PollOnly: true,
+		RetryPolicy: retries{w.Times.Retry}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		return fmt.Errorf("start to work: %w", err)
+	}
+	// The client outlives ctx for as long as it takes to put back what is not done.
+	outliving := context.WithoutCancel(ctx)
+	if err := client.Start(outliving); err != nil {
+		return fmt.Errorf("start to work: %w", err)
+	}
+	living, end := context.WithCancel(ctx)
+	defer end()
+	var alive sync.WaitGroup
+	alive.Go(func() { w.live(living) })
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(outliving, stopTime)
+	defer cancel()
+	err = client.StopAndCancel(stopping)
+	alive.Wait()
+	return errors.Join(err, w.Store.leave(stopping, w.ID))
+}
+
+// stopTime bounds the end of working, since somebody waits.
+const stopTime = 4 * time.Second
+
+// live gives signs of life, and takes over what dead workers have left.
+func (w *Worker) live(ctx context.Context) {
+	tick := time.NewTicker(w.Times.Beat)
+	defer tick.Stop()
+	for {
+		// A queue that is out of reach for a moment is asked again at the next tick; if it stays
+		// so, somebody else takes over, and whoever writes first counts.
+		_ = w.Store.beat(ctx, w.ID, w.activities())
+		if w.Store.say.shared {
+			_ = w.Store.takeOver(ctx, w.Times.Dead)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Worker) activities() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]string, 0, len(w.doing))
+	for _, d := range w.doing {
+		all = append(all, d)
+	}
+	return all
+}
+
+func (w *Worker) note(job int64, doing string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if doing == "" {
+		delete(w.doing, job)
+		return
+	}
+	w.doing[job] = doing
+}
+
+// retries is how long a grading waits until it is tried again.
+type retries struct{ step time.Duration }
+
+// NextRetry implements River's policy.
+func (r retries) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(time.Duration(len(job.Errors)+1) * r.step)
+}
+
+// gradeWorker is the worker as River sees it.
+type gradeWorker struct {
+	river.WorkerDefaults[gradeArgs]
+	worker *Worker
+}
+
+// Work grades one submission and writes the grade, together with the job's end.
+func (g *gradeWorker) Work(ctx context.Context, job *river.Job[gradeArgs]) error {
+	w, t := g.worker, job.Args.Task
+	w.note(job.ID, t.Digest)
+	defer w.note(job.ID, "")
+	done, err := w.Store.Find(ctx, t.Key)
+	if err != nil {
+		return river.JobSnooze(w.Times.Retry)
+	}
+	if done != nil {
+		return nil
+	}
+	lethal, err := w.Store.lethal(ctx, t.Key)
+	if err != nil {
+		return river.JobSnooze(w.Times.Retry)
+	}
+	if lethal {
+		return w.finish(ctx, job, Grade{Key: t.Key, Report: failed(t, "whoever graded it died, again and again"), Attempts: job.Attempt, Worker: w.ID})
+	}
+	archive, err := w.Store.Archive(ctx, t.Digest)
+	if err != nil {
+		return river.JobSnooze(w.Times.Retry)
+	}
+	report, err := w.Grader.Grade(ctx, t, archive)
+	switch {
+	case ctx.Err() != nil:
+		return river.JobSnooze(0) // whoever runs next does it over
+	case err != nil:
+		return river.JobSnooze(w.Times.Retry)
+	case report.Status == result.Errored && job.Attempt < job.MaxAttempts:
+		return fmt.Errorf("not graded: %s", report.Message)
+	}
+	return w.finish(ctx, job, Grade{Key: t.Key, Report: report, Attempts: job.Attempt, Worker: w.ID})
+}
+
+// finish writes the grade and ends the job in one step. A queue that is out of reach is waited
+// for: the work is done, and only has to be written down.
+func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade) error {
+	tick := time.NewTicker(w.Times.Poll)
+	defer tick.Stop()
+	for {
+		err := w.Store.inTx(ctx, func(tx *sql.Tx) error {
+			if _, err := w.Store.write(ctx, tx, g); err != nil {
+				return err
+			}
+			// The driver's type only says what a transaction is; both have the same.
+			_, err := river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
+			if errors.Is(err, rivertype.ErrNotFound) {
+				return nil // somebody took it over; that one will find the grade
+			}
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return river.JobSnooze(0)
+		case <-tick.C:
+		}
+	}
+}
+
+// NewID names a worker on this machine.
+func NewID(suffix string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.60s-%d-%s", host, os.Getpid(), suffix)
+}
