@@ -17,7 +17,9 @@ import (
 //
 // Nor does silence on a machine that has more to do than it can: where answers were late and
 // processors are wanted by more than they can serve, the round goes on beyond patience, and
-// gives answers more time. Not so where somebody waits at a screen, and no marks depend on it.
+// gives answers more time. A refusal is doubted there, too, for half as long: until a node
+// that is late has learned of a Service's endpoints, it refuses. Not so where somebody waits
+// at a screen, and no marks depend on it.
 // The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
@@ -33,7 +35,7 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 			return v, err
 		}
 		if waited := time.Since(began); waited > patience {
-			if waited > patience+doubt || !asking.strain.explains(s.Timeouts) {
+			if waited > patience+asking.strain.doubt(s.Timeouts, doubt) {
 				return v, nil
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
@@ -70,10 +72,11 @@ const strainedAttempts = 4
 
 // strain is what one round tells about the machine. A nil strain notes nothing.
 type strain struct {
-	mu   sync.Mutex
-	late bool          // some answer did not come in time
-	lag  time.Duration // the most that the probe was kept waiting for a processor
-	busy float64       // the pressure on the processors, in percent
+	mu      sync.Mutex
+	late    bool          // some answer did not come in time
+	refused bool          // somebody said that there is none
+	lag     time.Duration // the most that the probe was kept waiting for a processor
+	busy    float64       // the pressure on the processors, in percent
 }
 
 func (s *strain) note(results probe.Results) {
@@ -86,16 +89,29 @@ func (s *strain) note(results probe.Results) {
 	for _, r := range results.Results {
 		for _, at := range r.Attempts {
 			// An application tells in its own answer what it waited for in vain.
-			s.late = s.late || at.Class == probe.Timeout || at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(probe.Timeout)+`"`)
+			s.late = s.late || at.Class == probe.Timeout || inVain(at, probe.Timeout)
+			s.refused = s.refused || at.Class != "" || inVain(at, probe.Refused) || inVain(at, probe.DNS)
 		}
 	}
 }
 
-// explains tells whether the machine may be to blame for the silence. The lag alone does not
-// tell: a process that mostly sleeps, as the probe does, is soon given a processor even where
-// one that works, as a database does, waits long for it.
-func (s *strain) explains(t Timeouts) bool {
+// inVain tells whether an application got no answer itself.
+func inVain(at probe.Attempt, class probe.Class) bool {
+	return at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(class)+`"`)
+}
+
+// doubt is for how much longer the machine may be to blame: at most so long for silence, and
+// half of it for refusals. The lag alone does not tell: a process that mostly sleeps, as the
+// probe does, is soon given a processor even where one that works, as a database does, waits
+// long for it.
+func (s *strain) doubt(t Timeouts, most time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.late && (s.lag > t.Lag || s.busy > t.Pressure)
+	switch strained := s.lag > t.Lag || s.busy > t.Pressure; {
+	case strained && s.late:
+		return most
+	case strained && s.refused:
+		return most / 2
+	}
+	return 0
 }

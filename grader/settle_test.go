@@ -17,6 +17,7 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 	silent := probe.Attempt{Class: probe.Timeout}
 	inVain := probe.Attempt{Status: 503, Body: `{"class":"TIMEOUT"}`}
 	refused := probe.Attempt{Class: probe.Refused}
+	turnedAway := probe.Attempt{Status: 503, Body: `{"class":"REFUSED"}`}
 	const second = time.Second
 	tests := map[string]struct {
 		at     probe.Attempt
@@ -29,7 +30,10 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 		"silence on a calm machine":           {silent, 5 * time.Millisecond, 0, 20 * second, false, 8 * second},
 		"silence on a busy machine":           {silent, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
 		"an application's silence there":      {inVain, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
-		"a refusal there":                     {refused, 300 * time.Millisecond, 0, 20 * second, false, 8 * second},
+		"a refusal on a calm machine":         {refused, 5 * time.Millisecond, 0, 20 * second, false, 8 * second},
+		"a refusal there":                     {refused, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
+		"an application that is refused":      {turnedAway, 5 * time.Millisecond, 90, 20 * second, true, 20 * second},
+		"a refusal that outlasts even that":   {refused, 300 * time.Millisecond, 0, 500 * second, false, 38 * second},
 		"silence that outlasts even that":     {silent, 300 * time.Millisecond, 0, 500 * second, false, 68 * second},
 		"silence where processors are wanted": {silent, 5 * time.Millisecond, 90, 20 * second, true, 20 * second},
 		"what settles in time, whatever else": {silent, 5 * time.Millisecond, 0, 2 * second, true, 2 * second},

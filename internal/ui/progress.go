@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,32 @@ func (p *Progress) Begin(name string) (end func(error)) {
 	}
 	var once sync.Once
 	return func(err error) { once.Do(func() { p.end(s, err) }) }
+}
+
+// Aside shows a step only while it is under way, and only on a terminal: for what there is a
+// lot of.
+func (p *Progress) Aside(name string) (end func()) {
+	if !p.terminal {
+		return func() {}
+	}
+	s := &step{name: name, start: time.Now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active = append(p.active, s)
+	p.redraw("")
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.remove(s)
+		p.redraw("")
+	}
+}
+
+// remove takes a step off the active ones; the lock is held.
+func (p *Progress) remove(s *step) {
+	if i := slices.Index(p.active, s); i >= 0 {
+		p.active = slices.Delete(p.active, i, i+1)
+	}
 }
 
 // Note prints one line that belongs to no step.
@@ -148,12 +175,7 @@ func (p *Progress) announce(s *step) {
 func (p *Progress) end(s *step, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, a := range p.active {
-		if a == s {
-			p.active = append(p.active[:i:i], p.active[i+1:]...)
-			break
-		}
-	}
+	p.remove(s)
 	if s.late != nil {
 		s.late.Stop()
 	}

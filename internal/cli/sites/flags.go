@@ -99,8 +99,8 @@ type quiet struct{ *ui.Progress }
 
 // Begin implements target.Steps.
 func (q quiet) Begin(step string) func(error) {
-	end := q.Progress.Begin(step)
-	return func(error) { q.Drop(end) }
+	end := q.Aside(step)
+	return func(error) { end() }
 }
 
 // QueueFlags say where the queue is.

@@ -20,6 +20,7 @@ import (
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/ui"
 )
 
 // Sites are clusters of their own, apart from the one that somebody works in: NAME-batch-1 and
@@ -54,16 +55,16 @@ func (s *Sites) Make(ctx context.Context, n int, anew bool) (batch.Site, error) 
 		Name: s.Name(n), Workers: cluster.AsItIs, NodeImage: s.NodeImage, LoadBalancer: s.LoadBalancer,
 		Kubeconfig: filepath.Join(state, "batch-kubeconfig"), Purpose: "labctl batch", Anew: anew,
 	}
-	end := s.Steps.Begin("cluster " + wanted.Name)
+	began := time.Now()
 	_, err = tools.Up(ctx, wanted, s.Steps)
 	if err != nil && !anew && ctx.Err() == nil && fault.KindOf(err) == fault.Environment {
 		wanted.Anew = true // what is there cannot be mended; nobody else uses it
 		_, err = tools.Up(ctx, wanted, s.Steps)
 	}
-	end(err)
 	if err != nil {
 		return nil, err
 	}
+	s.Steps.Note(fmt.Sprintf("cluster %s is ready after %s", wanted.Name, ui.Duration(time.Since(began))))
 	flags := s.Flags
 	flags.Name = wanted.Name
 	t, err := flags.Open(ctx, s.Steps)
