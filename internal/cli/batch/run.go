@@ -176,7 +176,12 @@ func (r *run) grade(ctx context.Context, store *batch.Store, v *view, progress *
 	defer stop(nil)
 	var working sync.WaitGroup
 	times := batch.DefaultTimes()
-	if size.Clusters > 0 && r.pending(ctx, store, times) {
+	pending := r.pending(ctx, store, times)
+	if size.Clusters == 0 && pending && r.folder.Book.Queue == "" {
+		return fault.Inputf("--clusters 0 leaves nobody to grade what is queued in %s", r.folder.Path).
+			WithRemedy("leave --clusters out, or share the work: --queue postgres://user@host/database")
+	}
+	if size.Clusters > 0 && pending {
 		progress.Note(fmt.Sprintf("grading in %d of this machine's clusters, %d at a time in each", size.Clusters, size.PerCluster))
 		worker := &batch.Worker{
 			Store: store, Grader: r.opts.Pool.Pool(r.catalog, size, progress, stop), Queues: []string{batch.Queue(r.lab.ID, r.lab.Version)},

@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"labctl.dev/labctl/grader"
 	"labctl.dev/labctl/internal/batch"
@@ -31,13 +35,48 @@ type Sites struct {
 	NodeImage    string
 	Catalog      *lab.Catalog
 	Steps        target.Steps
+
+	mu    sync.Mutex
+	mine  map[int]string // the clusters' names, by their numbers in the pool
+	locks []*flock.Flock // held until the process ends, however it does
 }
 
 // makeTime bounds the making of one cluster.
 const makeTime = 15 * time.Minute
 
-// Name is the name of the cluster with the number.
-func (s *Sites) Name(n int) string { return fmt.Sprintf("%s-batch-%d", s.Flags.Name, n+1) }
+// mostNames is how many processes and clusters can share a machine.
+const mostNames = 256
+
+// name returns the name of the cluster with the number: the first that no other process on
+// this machine grades in.
+func (s *Sites) name(n int, state string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name, ok := s.mine[n]; ok {
+		return name, nil
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return "", fmt.Errorf("choose a cluster to grade in: %w", err)
+	}
+	for i := range mostNames {
+		name := fmt.Sprintf("%s-batch-%d", s.Flags.Name, i+1)
+		lock := flock.New(filepath.Join(state, name+".grading.lock"))
+		got, err := lock.TryLock()
+		if err != nil {
+			return "", fmt.Errorf("choose a cluster to grade in: %w", err)
+		}
+		if !got {
+			continue
+		}
+		if s.mine == nil {
+			s.mine = map[int]string{}
+		}
+		s.mine[n] = name
+		s.locks = append(s.locks, lock)
+		return name, nil
+	}
+	return "", fault.Environmentf("%d clusters are in use for grading", mostNames).WithRemedy("wait until other batches have ended")
+}
 
 // Make implements batch.Sites.
 func (s *Sites) Make(ctx context.Context, n int, anew bool) (batch.Site, error) {
@@ -51,8 +90,12 @@ func (s *Sites) Make(ctx context.Context, n int, anew bool) (batch.Site, error) 
 	if err != nil {
 		return nil, err
 	}
+	name, err := s.name(n, state)
+	if err != nil {
+		return nil, err
+	}
 	wanted := furnish.Wanted{
-		Name: s.Name(n), Workers: cluster.AsItIs, NodeImage: s.NodeImage, LoadBalancer: s.LoadBalancer,
+		Name: name, Workers: cluster.AsItIs, NodeImage: s.NodeImage, LoadBalancer: s.LoadBalancer,
 		Kubeconfig: filepath.Join(state, "batch-kubeconfig"), Purpose: "labctl batch", Anew: anew,
 	}
 	began := time.Now()
