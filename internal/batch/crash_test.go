@@ -20,7 +20,17 @@ import (
 // childVariable makes the test's own program one that works on the batch in this folder.
 const childVariable = "LABCTL_TEST_BATCH"
 
+// queueVariable makes it a worker for the queue.
+const queueVariable = "LABCTL_TEST_QUEUE"
+
 func TestMain(m *testing.M) {
+	if address := os.Getenv(queueVariable); address != "" {
+		if err := childWorker(address); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv(childVariable); dir != "" {
 		if err := child(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -29,6 +39,26 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// childWorker works for a server's queue until it is killed.
+func childWorker(address string) error {
+	store, err := OpenServer(context.Background(), address)
+	if err != nil {
+		return err
+	}
+	w := &Worker{Store: store, Grader: telling(50 * time.Millisecond), Queues: []string{Queue("clusterip", "1.0.0")}, Parallel: 2, Times: quickTimes(), ID: NewID("server")}
+	return w.Run(context.Background())
+}
+
+// telling is a grader whose gradings can be told from each other.
+func telling(took time.Duration) *stand {
+	g := newStand()
+	g.took = took
+	g.answer = func(t Task, _ int) (result.Report, error) {
+		return full(t, strconv.FormatUint(rand.Uint64(), 16)), nil
+	}
+	return g
 }
 
 // child grades the batch as "labctl batch" does, but for the clusters.
@@ -56,12 +86,7 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	g := newStand()
-	g.took = 5 * time.Millisecond
-	g.answer = func(t Task, _ int) (result.Report, error) {
-		return full(t, strconv.FormatUint(rand.Uint64(), 16)), nil // each grading is told from all others
-	}
-	w := &Worker{Store: store, Grader: g, Queues: []string{Queue("clusterip", "1.0.0")}, Parallel: 2, Times: quickTimes(), ID: NewID("child")}
+	w := &Worker{Store: store, Grader: telling(5 * time.Millisecond), Queues: []string{Queue("clusterip", "1.0.0")}, Parallel: 2, Times: quickTimes(), ID: NewID("child")}
 	var working sync.WaitGroup
 	working.Go(func() { _ = w.Run(ctx) })
 	err = folder.Follow(ctx, store, quickTimes(), Follower{

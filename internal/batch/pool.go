@@ -214,7 +214,7 @@ func (p *Pool) change() {
 // Submissions that claim the same of a cluster need one each.
 func DefaultSize(processors int, memory int64, exclusive bool) PoolSize {
 	const perCluster, perSubmission = 3 << 30, 1 << 29
-	at := max(1, processors) // at the same time: a grading keeps about one processor busy
+	at := max(1, processors/2) // at the same time: pods that start keep two processors busy
 	if memory > 0 {
 		at = min(at, max(1, int((memory-perCluster)/perSubmission)))
 	}

@@ -211,13 +211,13 @@ func TestDefaultSize(t *testing.T) {
 		exclusive  bool
 		want       PoolSize
 	}{
-		{2, 24 * gib, false, PoolSize{1, 2, 200}},
-		{2, 24 * gib, true, PoolSize{2, 1, 200}},
-		{4, 8 * gib, true, PoolSize{2, 1, 200}},
-		{8, 4 * gib, false, PoolSize{1, 2, 200}},
-		{16, 64 * gib, false, PoolSize{2, 8, 200}},
+		{2, 24 * gib, false, PoolSize{1, 1, 200}},
+		{4, 24 * gib, true, PoolSize{2, 1, 200}},
+		{8, 8 * gib, true, PoolSize{2, 1, 200}},
+		{16, 4 * gib, false, PoolSize{1, 2, 200}},
+		{32, 64 * gib, false, PoolSize{2, 8, 200}},
 		{1, 2 * gib, false, PoolSize{1, 1, 200}},
-		{4, 0, false, PoolSize{1, 4, 200}},
+		{8, 0, false, PoolSize{1, 4, 200}},
 	} {
 		if got := DefaultSize(tt.processors, tt.memory, tt.exclusive); got != tt.want {
 			t.Errorf("%d processors, %d GiB, exclusive %t: %+v, want %+v", tt.processors, tt.memory/gib, tt.exclusive, got, tt.want)
