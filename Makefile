@@ -56,6 +56,7 @@ test-unit: build ## Unit and CLI tests: no engine needed
 .PHONY: e2e
 e2e: build ## End to end on a real cluster, every lab proven
 	hack/prepare
+	$(GO) test -tags e2e -count 1 -run Server ./internal/batch
 	$(GO) test -tags e2e -count 1 -timeout 80m -v ./e2e/...
 
 .PHONY: verify
@@ -66,7 +67,7 @@ verify: build ## Prove every lab of the catalogue, every submission of it, on a 
 .PHONY: lint
 lint: ## golangci-lint with the project's rules
 	$(LINT) run ./...
-	$(LINT) run --build-tags e2e ./e2e/...
+	$(LINT) run --build-tags e2e ./e2e/... ./internal/batch/...
 
 .PHONY: bench
 bench: build ## Measure: ratios against a baseline in the same run
