@@ -173,6 +173,13 @@ type docChecker struct {
 	home    *lab.Lab // whose document it is; nil elsewhere
 }
 
+// takesArguments tells whether a command with others below it has arguments of its own, which
+// its usage line has in capitals.
+func takesArguments(cmd *cobra.Command) bool {
+	_, arguments, _ := strings.Cut(cmd.Use, " ")
+	return regexp.MustCompile(`^[A-Z]`).MatchString(arguments)
+}
+
 func (d docChecker) check(c documented) error {
 	cmd, rest := cli.NewCmd(ui.Streams{}), c.args
 	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
@@ -187,7 +194,7 @@ func (d docChecker) check(c documented) error {
 		return nil // what follows is another program's
 	case cmd.HasSubCommands() && len(rest) > 0 && builtin(rest[0]):
 		return nil
-	case cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"):
+	case cmd.HasSubCommands() && !takesArguments(cmd) && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"):
 		return fmt.Errorf("no such command %q", rest[0])
 	}
 	args, flags, err := split(cmd, rest)
