@@ -77,14 +77,15 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 	if err != nil {
 		return result.Report{}, err
 	}
-	report, err := s.site.Grade(ctx, t, archive)
+	site := s.site // it stays while something runs in it
+	report, err := site.Grade(ctx, t, archive)
 	if ctx.Err() != nil {
 		p.release(s, t.Claims)
 		return report, ctx.Err()
 	}
 	suspect := err != nil || report.Status == result.Errored
-	if suspect || s.graded%checkEvery == checkEvery-1 {
-		if unsound := s.site.Sound(ctx); unsound != nil && ctx.Err() == nil {
+	if suspect || p.due(s) {
+		if unsound := site.Sound(ctx); unsound != nil && ctx.Err() == nil {
 			p.close(s, unsound.Error())
 			if suspect {
 				err = fmt.Errorf("cluster %d was at fault: %w", s.n+1, unsound)
@@ -93,6 +94,13 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 	}
 	p.release(s, t.Claims)
 	return report, err
+}
+
+// due tells whether a cluster is to be looked at although nothing was wrong.
+func (p *Pool) due(s *slot) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.graded%checkEvery == checkEvery-1
 }
 
 // Broken returns why the pool can make no cluster any more, or nil.
@@ -156,7 +164,9 @@ func (p *Pool) room(claims []string) *slot {
 func (p *Pool) make(ctx context.Context, s *slot) {
 	var site Site
 	var err error
+	p.mu.Lock()
 	anew := s.graded > 0
+	p.mu.Unlock()
 	for range makings {
 		if site, err = p.sites.Make(ctx, s.n, anew); err == nil || ctx.Err() != nil {
 			break
