@@ -17,7 +17,7 @@ import (
 //
 // Nor does silence on a machine that has more to do than it can: where answers were late and
 // processors are wanted by more than they can serve, the round goes on beyond patience, and
-// gives answers more time. A refusal is doubted there, too, for half as long: until a node
+// gives answers more time. A refusal is doubted there, too, for a quarter as long: until a node
 // that is late has learned of a Service's endpoints, it refuses. Not so where somebody waits
 // at a screen, and no marks depend on it.
 // The Session that a round gets is the one to ask with.
@@ -100,8 +100,8 @@ func inVain(at probe.Attempt, class probe.Class) bool {
 	return at.Status/100 == 5 && strings.Contains(at.Body, `"`+string(class)+`"`)
 }
 
-// doubt is for how much longer the machine may be to blame: at most so long for silence, and
-// half of it for refusals. The lag alone does not tell: a process that mostly sleeps, as the
+// doubt is for how much longer the machine may be to blame: at most so long for silence, and a
+// quarter of it for refusals. The lag alone does not tell: a process that mostly sleeps, as the
 // probe does, is soon given a processor even where one that works, as a database does, waits
 // long for it.
 func (s *strain) doubt(t Timeouts, most time.Duration) time.Duration {
@@ -111,7 +111,7 @@ func (s *strain) doubt(t Timeouts, most time.Duration) time.Duration {
 	case strained && s.late:
 		return most
 	case strained && s.refused:
-		return most / 2
+		return most / 4
 	}
 	return 0
 }

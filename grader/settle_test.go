@@ -33,7 +33,7 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 		"a refusal on a calm machine":         {refused, 5 * time.Millisecond, 0, 20 * second, false, 8 * second},
 		"a refusal there":                     {refused, 300 * time.Millisecond, 0, 20 * second, true, 20 * second},
 		"an application that is refused":      {turnedAway, 5 * time.Millisecond, 90, 20 * second, true, 20 * second},
-		"a refusal that outlasts even that":   {refused, 300 * time.Millisecond, 0, 500 * second, false, 38 * second},
+		"a refusal that outlasts even that":   {refused, 300 * time.Millisecond, 0, 500 * second, false, 23 * second},
 		"silence that outlasts even that":     {silent, 300 * time.Millisecond, 0, 500 * second, false, 68 * second},
 		"silence where processors are wanted": {silent, 5 * time.Millisecond, 90, 20 * second, true, 20 * second},
 		"what settles in time, whatever else": {silent, 5 * time.Millisecond, 0, 2 * second, true, 2 * second},
