@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 )
@@ -65,22 +65,7 @@ func WriteReport(name string, r result.Report) error {
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".report-*.json")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
-	_, err = f.Write(append(data, '\n'))
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
+	if err := home.Replace(name, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write the report %s: %w", name, err)
 	}
 	return nil

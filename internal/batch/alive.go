@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"labctl.dev/labctl/internal/result"
@@ -45,30 +46,20 @@ func (s *Store) leave(ctx context.Context, id string) error {
 
 // Workers lists who has given a sign of life within the time.
 func (s *Store) Workers(ctx context.Context, within time.Duration) ([]Activity, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT id, doing, "+s.say.now+" - beat FROM labctl_worker ORDER BY id")
+	all, err := query(ctx, s.db, func(row *sql.Rows) (a Activity, err error) {
+		var doing string
+		var silent int64
+		if err := row.Scan(&a.Worker, &doing, &silent); err != nil {
+			return a, err
+		}
+		a.Silent = time.Duration(silent) * time.Millisecond
+		err = json.Unmarshal([]byte(doing), &a.Doing)
+		return a, err
+	}, "SELECT id, doing, "+s.say.now+" - beat FROM labctl_worker ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
-	defer func() { _ = rows.Close() }() // its errors are told by Err
-	var all []Activity
-	for rows.Next() {
-		var a Activity
-		var doing string
-		var silent int64
-		if err := rows.Scan(&a.Worker, &doing, &silent); err != nil {
-			return nil, fmt.Errorf("list the workers: %w", err)
-		}
-		if err := json.Unmarshal([]byte(doing), &a.Doing); err != nil {
-			return nil, fmt.Errorf("list the workers: %w", err)
-		}
-		if a.Silent = time.Duration(silent) * time.Millisecond; a.Silent <= within {
-			all = append(all, a)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list the workers: %w", err)
-	}
-	return all, nil
+	return slices.DeleteFunc(all, func(a Activity) bool { return a.Silent > within }), nil
 }
 
 // takeOver puts back what is with workers that have been silent for too long.
@@ -83,20 +74,12 @@ func (s *Store) TakeOverAll(ctx context.Context) error { return s.putBack(ctx, "
 // does not count as one of the attempts.
 func (s *Store) putBack(ctx context.Context, condition string) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "UPDATE river_job SET state = 'available', attempt = attempt - 1 WHERE state = 'running' AND attempt > 0 AND kind = '"+jobKind+"' "+condition+" RETURNING id")
+		jobs, err := query(ctx, tx, func(row *sql.Rows) (id int64, err error) {
+			err = row.Scan(&id)
+			return id, err
+		},
+			"UPDATE river_job SET state = 'available', attempt = attempt - 1 WHERE state = 'running' AND attempt > 0 AND kind = '"+jobKind+"' "+condition+" RETURNING id")
 		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }() // its errors are told by Err
-		var jobs []int64
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			jobs = append(jobs, id)
-		}
-		if err := rows.Err(); err != nil {
 			return err
 		}
 		for _, id := range jobs {
@@ -123,23 +106,15 @@ func (s *Store) lethal(ctx context.Context, k Key) (bool, error) {
 // closeOff ends what can get no grade: jobs that the queue gave up without one. They are errors of
 // ours, and are listed as not graded.
 func (s *Store) closeOff(ctx context.Context, batch string) error {
-	rows, err := s.db.QueryContext(ctx, `SELECT t.digest, t.version, t.round, t.lab FROM labctl_task t
+	lost, err := query(ctx, s.db, func(row *sql.Rows) (Task, error) {
+		t := Task{Key: Key{Batch: batch}}
+		err := row.Scan(&t.Digest, &t.Version, &t.Round, &t.Lab)
+		return t, err
+	}, `SELECT t.digest, t.version, t.round, t.lab FROM labctl_task t
 		JOIN river_job j ON j.id = t.job LEFT JOIN labctl_grade g
 		ON g.batch = t.batch AND g.digest = t.digest AND g.version = t.version AND g.round = t.round
 		WHERE t.batch = $1 AND g.digest IS NULL AND j.state IN ('cancelled', 'discarded')`, batch)
 	if err != nil {
-		return fmt.Errorf("look for what was given up: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its errors are told by Err
-	var lost []Task
-	for rows.Next() {
-		t := Task{Key: Key{Batch: batch}}
-		if err := rows.Scan(&t.Digest, &t.Version, &t.Round, &t.Lab); err != nil {
-			return fmt.Errorf("look for what was given up: %w", err)
-		}
-		lost = append(lost, t)
-	}
-	if err := rows.Err(); err != nil {
 		return fmt.Errorf("look for what was given up: %w", err)
 	}
 	for _, t := range lost {

@@ -18,6 +18,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -226,20 +227,7 @@ func (f *Folder) keep(e Entry, old []byte, r result.Report) error {
 
 // Replace writes a file so that it is there as a whole, or as it was.
 func Replace(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".write-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
+	if err := home.Replace(name, data, 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -172,22 +172,12 @@ func (s *Store) Since(ctx context.Context, batch string, last *Graded) ([]Graded
 	if last != nil {
 		after = last.seq - overlap
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT seq, digest, version, round, status FROM labctl_grade WHERE batch = $1 AND seq > $2 ORDER BY seq", batch, after)
+	all, err := query(ctx, s.db, func(row *sql.Rows) (g Graded, err error) {
+		g.Batch = batch
+		err = row.Scan(&g.seq, &g.Digest, &g.Version, &g.Round, &g.Status)
+		return g, err
+	}, "SELECT seq, digest, version, round, status FROM labctl_grade WHERE batch = $1 AND seq > $2 ORDER BY seq", batch, after)
 	if err != nil {
-		return nil, fmt.Errorf("list the grades: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its errors are told by Err
-	var all []Graded
-	for rows.Next() {
-		g := Graded{Key: Key{Batch: batch}}
-		var status string
-		if err := rows.Scan(&g.seq, &g.Digest, &g.Version, &g.Round, &status); err != nil {
-			return nil, fmt.Errorf("list the grades: %w", err)
-		}
-		g.Status = result.Status(status)
-		all = append(all, g)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list the grades: %w", err)
 	}
 	return all, nil

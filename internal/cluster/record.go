@@ -13,6 +13,7 @@ import (
 
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 )
 
 // phase is how far a cluster has come.
@@ -78,19 +79,7 @@ func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return home.Replace(path, data, 0o600)
 }
 
 func (c *Clusters) forget(name string) error {

@@ -102,7 +102,7 @@ func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"elsewhere.json": good, "reports/a.json": good})
 	if err := os.Symlink(filepath.Join(dir, "elsewhere.json"), filepath.Join(dir, "reports", "b.json")); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "b.json is no file") {
 		t.Errorf("a link: %v", err)

@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"labctl.dev/labctl/internal/home"
 )
 
 // blobPath is where a blob is or will be; digest is "sha256:…".
@@ -163,16 +165,7 @@ func (s *Store) putRecord(name string, r record) error {
 
 // writeFile replaces a file whole or not at all.
 func writeFile(path string, body []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already where all went well
-	_, err = f.Write(body)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return home.Replace(path, body, 0o600)
 }
 
 // getRecord returns what was made under the name, if its blobs are all there.

@@ -18,27 +18,36 @@ import (
 // has been on its way out for longer than whoever honours finalizers needs.
 func (c *Client) Release(ctx context.Context, namespace string) ([]string, error) {
 	kinds, err := c.typed.Discovery().ServerPreferredNamespacedResources()
+	return overKinds(kinds, err, func(r metav1.APIResource) bool { return slices.Contains(r.Verbs, "patch") },
+		func(kind schema.GroupVersionResource) ([]string, error) { return c.release(ctx, kind, namespace) })
+}
+
+// overKinds calls do for every kind that can be listed and is wanted, and gathers what it
+// returns up to the first error. err is what came with the kinds, which may be some of them.
+func overKinds(
+	kinds []*metav1.APIResourceList, err error, wanted func(metav1.APIResource) bool, do func(schema.GroupVersionResource) ([]string, error),
+) ([]string, error) {
 	if err != nil && len(kinds) == 0 {
 		return nil, environment(err, "list the kinds of objects")
 	}
-	var released []string
+	var all []string
 	for _, group := range kinds {
 		version, err := schema.ParseGroupVersion(group.GroupVersion)
 		if err != nil {
 			continue // not one that could be asked for
 		}
 		for _, r := range group.APIResources {
-			if strings.Contains(r.Name, "/") || !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "patch") {
+			if strings.Contains(r.Name, "/") || !slices.Contains(r.Verbs, "list") || !wanted(r) {
 				continue
 			}
-			found, err := c.release(ctx, version.WithResource(r.Name), namespace)
+			found, err := do(version.WithResource(r.Name))
 			if err != nil {
-				return released, err
+				return all, err
 			}
-			released = append(released, found...)
+			all = append(all, found...)
 		}
 	}
-	return released, nil
+	return all, nil
 }
 
 func (c *Client) release(ctx context.Context, kind schema.GroupVersionResource, namespace string) ([]string, error) {

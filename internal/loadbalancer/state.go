@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 )
 
 // lockPoll is how often a lock that somebody else holds is tried again.
@@ -120,16 +121,7 @@ func writeFile(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the state folder: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := home.Replace(path, content, 0o600); err != nil {
 		return fmt.Errorf("write state file %s: %w", path, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/lab"
 )
 
@@ -250,7 +251,7 @@ func place(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return replaceFile(path, data, 0o644)
+	return home.Replace(path, data, 0o644)
 }
 
 // starterFiles reads what the student begins with, by name.

@@ -15,6 +15,7 @@ import (
 
 	"labctl.dev/labctl/internal/export"
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/ui"
 )
 
@@ -277,19 +278,7 @@ func replace(name string, data []byte) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return orName(name, os.WriteFile(name, data, 0o644))
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".labctl-*")
-	if err != nil {
-		return orName(name, err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return orName(name, errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
+	return orName(name, home.Replace(name, data, 0o644))
 }
 
 // orName says which file could not be written. That a folder is not there, or not open to the
