@@ -85,7 +85,7 @@ func TestLoadNodes(t *testing.T) {
 	s := newTestStore(t, nil)
 	images := assembled(t, s, Frontend, Backend)
 	f := &fakeNodes{
-		says:     map[string]string{"empty": nodeSays("native"), "half": nodeSays("overlayfs", images[0]), "full": nodeSays("overlayfs", images...)},
+		says:     map[string]string{"empty": nodeSays("native"), "half": "   --local  run import locally\n" + nodeSays("overlayfs", images[0]), "full": nodeSays("overlayfs", images...)},
 		imported: map[string]string{}, commands: map[string]string{},
 	}
 	if err := s.LoadNodes(t.Context(), f, []string{"empty", "half", "full"}, images); err != nil {
@@ -113,6 +113,8 @@ func TestLoadNodes(t *testing.T) {
 		}
 		if command := f.commands[c.node]; !strings.HasPrefix(command, "ctr -n k8s.io images import ") || !strings.Contains(command, "--snapshotter "+c.snapshotter+" ") {
 			t.Errorf("%s: %q", c.node, command)
+		} else if strings.HasSuffix(command, " --local -") != (c.node == "half") {
+			t.Errorf("%s: %q, but only the node half can import with --local", c.node, command)
 		}
 	}
 }
