@@ -13,7 +13,9 @@ import (
 type situation struct {
 	running  instance // a cloud-provider-kind on this machine
 	builtins []string // other clusters that a built-in load balancer serves
-	present  Kind     // what serves the cluster itself already, or ""
+	sharers  []string // other clusters of labctl's that use cloud-provider-kind
+	recorded Kind     // what the cluster itself was given, or ""
+	present  Kind     // what serves it already, or ""
 }
 
 // selectKind chooses for a cluster; "" means one that does not exist yet.
@@ -57,9 +59,17 @@ func (h *host) situation(ctx context.Context, cluster string) (situation, error)
 	if at.builtins, err = h.users(ctx, Builtin, cluster); err != nil {
 		return at, err
 	}
+	if at.sharers, err = h.users(ctx, CloudProviderKind, cluster); err != nil {
+		return at, err
+	}
 	if cluster == "" {
 		return at, nil
 	}
+	r, err := h.record(cluster)
+	if err != nil {
+		return at, err
+	}
+	at.recorded = r.Kind
 	s, err := h.status(ctx, cluster)
 	if s.Running {
 		at.present = s.Kind
@@ -67,17 +77,23 @@ func (h *host) situation(ctx context.Context, cluster string) (situation, error)
 	return at, err
 }
 
-// builtin is refused where a cloud-provider-kind runs: that serves every kind cluster of
-// the machine, and two that serve one Service undo each other's work.
+// builtin is refused where a cloud-provider-kind goes on running: that serves every kind
+// cluster of the machine, and two that serve one Service undo each other's work. One that
+// this cluster alone uses ends with the change.
 func (at situation) builtin() (Kind, string, error) {
 	if !at.running.running {
 		return Builtin, "as asked", nil
 	}
 	err := fault.Environmentf("cloud-provider-kind runs on this machine and serves every kind cluster: the built-in load balancer would fight with it")
-	if at.running.foreign {
+	switch {
+	case at.running.foreign:
 		return "", "", err.WithRemedy("stop it (%s), or use --load-balancer=cloud-provider-kind", at.running)
+	case len(at.sharers) > 0:
+		return "", "", err.WithRemedy("labctl up --load-balancer=none --name %s, or use --load-balancer=cloud-provider-kind", at.sharers[0])
+	case at.recorded == CloudProviderKind:
+		return Builtin, "as asked; cloud-provider-kind, which nobody else uses, is stopped", nil
 	}
-	return "", "", err.WithRemedy("run labctl up --load-balancer=none for the clusters that use it, or use --load-balancer=cloud-provider-kind")
+	return "", "", err.WithRemedy("stop it (%s), or use --load-balancer=cloud-provider-kind", at.running)
 }
 
 func (i instance) String() string {

@@ -2,6 +2,7 @@ package loadbalancer
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ func TestSelect(t *testing.T) {
 	ownRuns := func(t *testing.T, w *world, h *host) {
 		w.alive = []process{own}
 		must(t, writeJSON(h.cpkFile(recordFile), cpkRecord{Process: own}))
+		must(t, os.WriteFile(h.cpkLog(), nil, 0o600))
 	}
 	builtinElsewhere := func(t *testing.T, w *world, h *host) {
 		onPath(t, w, h)
@@ -66,6 +68,24 @@ func TestSelect(t *testing.T) {
 		"auto, builtin's cluster is gone": {
 			world: func(t *testing.T, w *world, h *host) { builtinElsewhere(t, w, h); clear(w.containers) },
 			want:  Auto, kind: CloudProviderKind, says: "on PATH",
+		},
+		"builtin instead of our own": {
+			world: func(t *testing.T, w *world, h *host) {
+				ownRuns(t, w, h)
+				w.cluster("lab")
+				must(t, h.save(record{Cluster: "lab", Kind: CloudProviderKind}))
+			},
+			want: Builtin, cluster: "lab", kind: Builtin, says: "is stopped",
+		},
+		"builtin, and another uses our own": {
+			world: func(t *testing.T, w *world, h *host) {
+				ownRuns(t, w, h)
+				for _, name := range []string{"lab", "other"} {
+					w.cluster(name)
+					must(t, h.save(record{Cluster: name, Kind: CloudProviderKind}))
+				}
+			},
+			want: Builtin, cluster: "lab", says: "fight", fault: fault.Environment,
 		},
 		"auto, builtin serves it already": {
 			world: func(t *testing.T, w *world, h *host) {
