@@ -29,6 +29,10 @@ bin/labctl: $(SOURCES) $(APPS:%=$(PROGRAMS)/%)
 $(PROGRAMS)/%: $(shell find fixtures/apps grader/probe -name '*.go' -o -name '*.html') go.mod go.sum
 	GOOS=linux GOARCH=$(GOARCH) $(GO) build -buildvcs=false -ldflags '-s -w -buildid=' -o $@ ./fixtures/apps/$*
 
+.PHONY: release
+release: ## Build all files of a release from a clean checkout into out/release, reproducibly
+	$(GO) run ./hack/release
+
 .PHONY: node-image
 node-image: ## Build the cluster's node image from Go modules and Debian packages (cached)
 	$(GO) -C fixtures/node run .
@@ -52,6 +56,13 @@ test-unit: build ## Unit and CLI tests: no engine needed
 	$(GO) -C fixtures/node vet . ./internal/... ./netfilter ./pause ./volume ./podnet/agent
 	$(GO) -C fixtures/node test . ./internal/... ./netfilter ./volume ./podnet/agent
 	GOFLAGS='$(NODE_FLAGS)' $(GO) -C fixtures/node test ./imagestore ./podnet
+
+# One at a time: each platform has a standard library of its own to compile.
+.PHONY: vet-all
+vet-all: ## go vet for every platform that a release is built for
+	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "go vet for $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) vet ./cmd/... ./internal/... ./grader/...; \
+	done; done
 
 .PHONY: e2e
 e2e: build ## End to end on a real cluster, every lab proven

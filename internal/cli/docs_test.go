@@ -241,9 +241,11 @@ func split(cmd *cobra.Command, rest []string) (args []string, flags map[string]s
 
 // names holds what arguments name against the labs: of the document's own lab, where it is one's.
 func (d docChecker) names(cmd *cobra.Command, args []string, flags map[string]string) error {
-	if id, ok := flags["lab"]; ok && !placeholder(id) {
-		if _, err := d.catalog.Lab(id); err != nil {
-			return err
+	if ids, ok := flags["lab"]; ok && !placeholder(ids) {
+		for id := range strings.SplitSeq(ids, ",") {
+			if _, err := d.catalog.Lab(id); err != nil {
+				return err
+			}
 		}
 	}
 	if len(args) > 0 && placeholder(args[0]) {

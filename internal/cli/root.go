@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"labctl.dev/labctl/internal/cli/batch"
 	"labctl.dev/labctl/internal/cli/bundle"
 	"labctl.dev/labctl/internal/cli/check"
+	"labctl.dev/labctl/internal/cli/ci"
 	"labctl.dev/labctl/internal/cli/doctor"
 	"labctl.dev/labctl/internal/cli/down"
 	"labctl.dev/labctl/internal/cli/explain"
@@ -108,10 +110,12 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 		explain.NewCmd(streams, nil), answer.NewCmd(streams, nil), solution.NewCmd(streams, nil), reset.NewCmd(streams, nil),
 		submit.NewCmd(streams, nil), progress.NewCmd(streams, nil),
 		trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
-	add("grade", grade.NewCmd(streams, nil), batch.NewCmd(streams, nil), worker.NewCmd(streams, nil), report.NewCmd(streams))
+	add("grade", grade.NewCmd(streams, nil), batch.NewCmd(streams, nil), worker.NewCmd(streams, nil), ci.NewCmd(streams, nil), report.NewCmd(streams))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)
+	addLogFlags(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return setLog(streams, cmd) }
 	return root
 }
 
@@ -160,11 +164,15 @@ func exitCode(ctx context.Context, w io.Writer, err error) int {
 	case errors.As(err, &quiet):
 		return quiet.Code
 	}
-	fmt.Fprintf(w, "labctl: error: %s\n", ui.CleanLines(err.Error()))
 	kind, remedy := fault.KindOf(err), fault.RemedyOf(err)
 	if remedy == "" && kind == fault.Environment {
 		remedy = "labctl doctor"
 	}
+	if ui.LogsJSON() {
+		slog.Error(ui.CleanLines(err.Error()), "hint", ui.CleanLines(remedy), "code", int(kind))
+		return int(kind)
+	}
+	fmt.Fprintf(w, "labctl: error: %s\n", ui.CleanLines(err.Error()))
 	if remedy != "" {
 		fmt.Fprintf(w, "labctl: hint: %s\n", ui.CleanLines(remedy))
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/yaml"
 
 	"labctl.dev/labctl/internal/cli"
 )
@@ -28,6 +29,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("LABCTL_STATE", env.WorkDir+"/.state")
 			env.Setenv("LABCTL_CACHE", env.WorkDir+"/.cache")
+			autograder, err := filepath.Abs("../../integrations/classroom50/autograder.py")
+			if err != nil {
+				return err
+			}
+			env.Setenv("AUTOGRADER", autograder)
 			// testscript puts the folder of its commands first.
 			env.Setenv("BIN", filepath.SplitList(env.Getenv("PATH"))[0])
 			return nil
@@ -35,6 +41,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// exits CODE COMMAND…: the command ends with exactly that code.
 			"exits": exits,
+			// script FILE STEP: writes what a pipeline's step or job runs to STEP.sh.
+			"script": script,
 		},
 	})
 }
@@ -51,6 +59,41 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if code != args[0] {
 		ts.Fatalf("%v: exit code %s, want %s", args[1:], code, args[0])
 	}
+}
+
+func script(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: script FILE STEP")
+	}
+	text, err := os.ReadFile(filepath.Join("../..", args[0]))
+	ts.Check(err)
+	type step struct {
+		ID  string `json:"id"`
+		Run string `json:"run"`
+	}
+	var action struct {
+		Runs struct {
+			Steps []step `json:"steps"`
+		} `json:"runs"`
+	}
+	var jobs map[string]any
+	ts.Check(yaml.Unmarshal(text, &jobs))
+	ts.Check(yaml.Unmarshal(text, &action))
+	var run string
+	for _, s := range action.Runs.Steps {
+		if s.ID == args[1] {
+			run = s.Run
+		}
+	}
+	if job, ok := jobs[args[1]].(map[string]any); ok {
+		for _, line := range job["script"].([]any) {
+			run += line.(string) + "\n"
+		}
+	}
+	if run == "" {
+		ts.Fatalf("%s has no step %s", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]+".sh"), []byte(run), 0o600))
 }
 
 func exitCodeOf(err error) string {

@@ -85,6 +85,9 @@ type Cluster struct {
 	NodeImage      string    `json:"nodeImage"`
 	LoadBalancer   string    `json:"loadBalancer,omitempty"` // as the user chose
 	CreatedAt      time.Time `json:"createdAt"`
+	// Labctl is the version that last completed the cluster; another one's Up brings its
+	// images and its load balancer up to date. "" where that was not recorded.
+	Labctl string `json:"labctl,omitempty"`
 	// Existed tells that Up found the cluster and did not create it.
 	Existed bool `json:"-"`
 }
@@ -182,7 +185,7 @@ func checkName(name string) error {
 func (c *Clusters) describe(r *record, containers []engine.Container) *Cluster {
 	return &Cluster{
 		Name: r.Name, Context: "kind-" + r.Name, Kubeconfig: c.kubeconfig(r.Name), UserKubeconfig: r.Kubeconfig,
-		Nodes: nodesOf(containers), NodeImage: r.NodeImage, LoadBalancer: r.LoadBalancer, CreatedAt: r.CreatedAt,
+		Nodes: nodesOf(containers), NodeImage: r.NodeImage, LoadBalancer: r.LoadBalancer, CreatedAt: r.CreatedAt, Labctl: r.Labctl,
 	}
 }
 

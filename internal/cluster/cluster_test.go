@@ -67,6 +67,30 @@ func TestUpAgainChecksOnly(t *testing.T) {
 	}
 }
 
+// Whoever completed a cluster is written down, so that another version can tell.
+func TestUpRecordsItsVersion(t *testing.T) {
+	w := newWorld(t)
+	c := w.clusters()
+	if cl := mustUp(t, c, "lab"); cl.Labctl == "" {
+		t.Error("a new cluster has no version")
+	}
+	r, err := c.load("lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Labctl = "v0.0.1"
+	if err := c.save(r); err != nil {
+		t.Fatal(err)
+	}
+	found, err := c.Find(context.Background(), "lab")
+	if err != nil || found.Labctl != "v0.0.1" {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if cl := mustUp(t, c, "lab"); cl.Labctl == "v0.0.1" || cl.Labctl == "" {
+		t.Errorf("up leaves version %q", cl.Labctl)
+	}
+}
+
 func TestUpStartsStoppedNodes(t *testing.T) {
 	w := newWorld(t)
 	c := w.clusters()

@@ -62,7 +62,8 @@ func (c *Clusters) create(ctx context.Context, r *record, work Work) (*Cluster, 
 	if err := joined(hookErr, exportErr); err != nil {
 		return nil, err
 	}
-	r.Phase = ready
+	r.complete()
+	cl.Labctl = r.Labctl
 	return cl, c.save(r)
 }
 

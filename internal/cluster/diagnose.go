@@ -51,11 +51,17 @@ func moreWatches() string {
 	return "the kernel's inotify limits are used up: sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288"
 }
 
-// journals returns what the nodes' own logs end with: kubeadm only knows that the kubelet
-// did not come up, the kubelet knows why.
+// journals returns what the nodes' own logs end with, for a remedy: soon, or nothing.
 func (c *Clusters) journals(ctx context.Context, name string) string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
+	return c.Logs(ctx, name, 60)
+}
+
+// Logs returns the last lines of what each node of the cluster says: of its kubelet and
+// containerd, and of its console. kubeadm only knows that the kubelet did not come up, the
+// kubelet knows why. What cannot be had within ctx is left out.
+func (c *Clusters) Logs(ctx context.Context, name string, lines int) string {
 	containers, err := c.nodeContainers(ctx, name)
 	if err != nil {
 		return ""
@@ -64,7 +70,7 @@ func (c *Clusters) journals(ctx context.Context, name string) string {
 	for _, n := range containers {
 		fmt.Fprintf(&all, "==> %s: kubelet and containerd\n", n.Name)
 		_ = c.engine.Exec(ctx, n.Name, engine.ExecSpec{Stdout: &all, Cmd: []string{
-			"journalctl", "--no-pager", "--lines=60", "--unit=kubelet", "--unit=containerd",
+			"journalctl", "--no-pager", fmt.Sprintf("--lines=%d", lines), "--unit=kubelet", "--unit=containerd",
 		}})
 		if log, err := c.engine.Logs(ctx, n.Name, 30); err == nil {
 			fmt.Fprintf(&all, "==> %s: console\n%s\n", n.Name, log)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 
@@ -83,6 +84,7 @@ func plain(text string) string {
 }
 
 func (s *steps) keep(text string) {
+	slog.Debug("kind", "says", strings.TrimRight(text, "\n"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintln(&s.kept, strings.TrimRight(text, "\n"))

@@ -14,6 +14,7 @@ import (
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/home"
+	"labctl.dev/labctl/internal/version"
 )
 
 // phase is how far a cluster has come.
@@ -34,6 +35,7 @@ type record struct {
 	CreatedAt    time.Time         `json:"createdAt"`
 	Workers      int               `json:"workers"`
 	NodeImage    string            `json:"nodeImage"`
+	Labctl       string            `json:"labctl,omitempty"` // the version that last completed it
 	Kubeconfig   string            `json:"kubeconfig,omitempty"`
 	LoadBalancer string            `json:"loadBalancer,omitempty"`
 	Containers   map[string]string `json:"containers,omitempty"` // ID by node name
@@ -41,6 +43,9 @@ type record struct {
 	// a control-plane container whose ID could not be written down in time.
 	APIPort int32 `json:"apiPort"`
 }
+
+// complete marks the cluster as one that this labctl has seen whole.
+func (r *record) complete() { r.Phase, r.Labctl = ready, version.Current().Version }
 
 func (c *Clusters) recordPath(name string) string {
 	return filepath.Join(c.Folder(name), "cluster.json")

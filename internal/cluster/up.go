@@ -112,7 +112,8 @@ func (c *Clusters) revive(ctx context.Context, f found, o Options, work Work) (*
 	if err := c.export(ctx, cl); err != nil {
 		return nil, err
 	}
-	r.Phase = ready
+	r.complete()
+	cl.Labctl = r.Labctl
 	return cl, c.save(r)
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"strings"
 	"time"
@@ -39,7 +40,17 @@ func New(provider, bin string, run Runner) *Engine {
 	if run == nil {
 		run = (*exec.Cmd).Run
 	}
-	return &Engine{provider: provider, bin: bin, run: run}
+	return &Engine{provider: provider, bin: bin, run: traced(run)}
+}
+
+// traced logs each command, for labctl -vv.
+func traced(run Runner) Runner {
+	return func(cmd *exec.Cmd) error {
+		start := time.Now()
+		err := run(cmd)
+		slog.Debug("command", "args", cmd.Args, "seconds", time.Since(start).Seconds(), "error", err)
+		return err
+	}
 }
 
 // Provider is docker, podman or nerdctl.

@@ -129,7 +129,8 @@ func (s *Store) Assemble(ctx context.Context, refs ...string) ([]Image, error) {
 			return nil, fault.Inputf("%s is no fixture image", ref)
 		}
 		j := job{recipe: known[at], image: &images[i]}
-		if err := s.prepare(&j); err != nil {
+		err := s.prepare(&j, func(name string) ([]byte, error) { return s.program(ctx, name) })
+		if err != nil {
 			return nil, err
 		}
 		if r, ok := s.getRecord(short(ref)); ok && r.Inputs == j.inputs {
@@ -156,12 +157,12 @@ type job struct {
 	image   *Image
 }
 
-// prepare reads the program and derives what the image is cached by.
-func (s *Store) prepare(j *job) error {
+// prepare gets the program and derives what the image is cached by.
+func (s *Store) prepare(j *job, program func(name string) ([]byte, error)) error {
 	hash := sha256.New()
 	if j.Program != "" {
 		var err error
-		if j.program, err = program(s.programs, s.arch, j.Program); err != nil {
+		if j.program, err = program(j.Program); err != nil {
 			return err
 		}
 		hash.Write(j.program)

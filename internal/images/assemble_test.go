@@ -127,7 +127,7 @@ func TestAssembleFails(t *testing.T) {
 		says, remedy string
 	}{
 		{"not ours", "nginx", testPrograms(""), fault.Input, "nginx is no fixture image", ""},
-		{"built without programs", Backend, nil, fault.Environment, "without the fixture program backend for linux/amd64", "make build"},
+		{"built without programs", Backend, nil, fault.Environment, "without the fixture program backend for linux/amd64", "release archive, which holds the programs, or build it in a checkout with: make build"},
 		{"no source at all", Database, testPrograms(""), fault.Environment, "make db: no registry (no route) and no packages: this is no Debian", "labctl bundle load"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -180,7 +180,7 @@ func (s *Store) wanted() map[string]string {
 	inputs := map[string]string{}
 	for _, r := range recipes() {
 		j := job{recipe: r}
-		if s.prepare(&j) == nil { // without its programs, this labctl looks for none
+		if s.prepare(&j, s.ready) == nil { // without its programs, this labctl looks for none
 			inputs[short(r.Ref)] = j.inputs
 		}
 		if r.Packages == nil {

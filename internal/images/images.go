@@ -7,8 +7,10 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 )
 
@@ -67,19 +69,22 @@ type Engine interface {
 //
 // Any number of processes may use it at the same time.
 type Store struct {
-	cache    string // labctl's cache folder
-	dir      string // this store's in it
-	arch     string
-	progress Progress
-	programs fs.FS
-	sources  sources
+	cache     string // labctl's cache folder
+	dir       string // this store's in it
+	arch      string
+	progress  Progress
+	programs  fs.FS
+	toolchain *toolchain // for programs that are not embedded; nil where there is none
+	sources   sources
 }
 
 // NewStore returns the store in the folder images of the cache folder. The images are for
 // this machine's architecture.
 func NewStore(cacheDir string, p Progress) *Store {
+	build, _ := debug.ReadBuildInfo()
 	return &Store{
 		cache: cacheDir, dir: filepath.Join(cacheDir, "images"), arch: runtime.GOARCH,
-		progress: p, programs: programs, sources: &upstream{arch: runtime.GOARCH},
+		progress: p, programs: programs, toolchain: newToolchain(cacheDir, build, exec.LookPath),
+		sources: &upstream{arch: runtime.GOARCH},
 	}
 }

@@ -1,6 +1,9 @@
 package images
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // Missing returns the names of the fixture images that Assemble would have to make. It
 // makes nothing.
@@ -8,10 +11,11 @@ func (s *Store) Missing() ([]string, error) {
 	var missing []string
 	for _, r := range recipes() {
 		j := job{recipe: r}
-		if err := s.prepare(&j); err != nil {
+		err := s.prepare(&j, s.ready)
+		if err != nil && !errors.Is(err, errNotBuilt) {
 			return nil, err
 		}
-		if made, ok := s.getRecord(short(r.Ref)); !ok || made.Inputs != j.inputs {
+		if made, ok := s.getRecord(short(r.Ref)); err != nil || !ok || made.Inputs != j.inputs {
 			missing = append(missing, r.Ref)
 		}
 	}

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -16,16 +17,36 @@ import (
 //go:embed all:programs
 var programs embed.FS
 
-// program returns one of the embedded programs.
-func program(from fs.FS, arch, name string) ([]byte, error) {
-	file := path.Join("programs", "linux-"+arch, name)
-	body, err := fs.ReadFile(from, file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Environmentf("this labctl was built without the fixture program %s for linux/%s", name, arch).
-			WithRemedy("build labctl with: make build")
-	}
-	if err != nil {
+// programsRemedy is for a labctl that has no fixture programs and cannot build them.
+const programsRemedy = "take labctl from a release archive, which holds the programs, or build it in a checkout with: make build"
+
+// errNotBuilt says that a program is not there yet, and that Assemble would build it.
+var errNotBuilt = errors.New("not built yet")
+
+// ready returns a fixture program that is embedded or was built before. Where it is neither,
+// the error is errNotBuilt if program can build it, else a fault with a remedy.
+func (s *Store) ready(name string) ([]byte, error) {
+	body, err := fs.ReadFile(s.programs, path.Join("programs", "linux-"+s.arch, name))
+	switch {
+	case err == nil:
+		return body, nil
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the embedded program %s: %w", name, err)
+	case s.toolchain == nil:
+		return nil, fault.Environmentf("this labctl was built without the fixture program %s for linux/%s", name, s.arch).
+			WithRemedy("%s", programsRemedy)
 	}
-	return body, nil
+	return s.toolchain.built(s.arch, name)
+}
+
+// program is ready, and builds what is not built yet.
+func (s *Store) program(ctx context.Context, name string) ([]byte, error) {
+	body, err := s.ready(name)
+	if !errors.Is(err, errNotBuilt) {
+		return body, err
+	}
+	end := s.progress.Begin("build the fixture program " + name)
+	body, err = s.toolchain.build(ctx, s.arch, name)
+	end(err)
+	return body, err
 }

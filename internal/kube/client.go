@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -72,6 +74,9 @@ func newClient(config *rest.Config) (*Client, error) {
 	config.QPS, config.Burst = qps, burst
 	config.UserAgent = manager
 	config.WarningHandlerWithContext = rest.NoWarnings{}
+	if slog.Default().Enabled(context.Background(), slog.LevelDebug) {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return traced{next} })
+	}
 
 	// One transport, and so one HTTP/2 connection, carries all clients.
 	httpClient, err := rest.HTTPClientFor(config)
@@ -100,6 +105,21 @@ func newClient(config *rest.Config) (*Client, error) {
 			return typed.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).Do(ctx).Error()
 		},
 	}, nil
+}
+
+// traced logs each call of the API, for labctl -vv: where it went, never what was in it.
+type traced struct{ next http.RoundTripper }
+
+func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	answer, err := t.next.RoundTrip(r)
+	status := 0
+	if answer != nil {
+		status = answer.StatusCode
+	}
+	slog.DebugContext(r.Context(), "api", "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery,
+		"status", status, "seconds", time.Since(start).Seconds(), "error", err)
+	return answer, err
 }
 
 // Host returns the API server's address.

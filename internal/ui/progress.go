@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 type Progress struct {
 	out      io.Writer
 	terminal bool
+	records  bool // steps are records of the log
 	width    func() int
 
 	mu     sync.Mutex
@@ -42,7 +44,8 @@ const announceAfter = 5 * time.Second
 
 // NewProgress writes to the streams' Err. Close it before anything else is printed there.
 func NewProgress(s Streams) *Progress {
-	p := &Progress{out: s.Err, terminal: s.ErrTerminal, stop: make(chan struct{})}
+	records := LogsJSON()
+	p := &Progress{out: s.Err, terminal: s.ErrTerminal && !records, records: records, stop: make(chan struct{})}
 	p.width = func() int {
 		if f, ok := s.Err.(*os.File); ok {
 			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
@@ -104,6 +107,10 @@ func (p *Progress) remove(s *step) {
 func (p *Progress) Note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.records {
+		slog.Info(CleanLines(text))
+		return
+	}
 	p.line("- " + text)
 }
 
@@ -166,7 +173,7 @@ func (p *Progress) announce(s *step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range p.active {
-		if a == s {
+		if a == s && !p.records {
 			fmt.Fprintf(p.out, "...\t%s\n", s.name)
 		}
 	}
@@ -183,6 +190,10 @@ func (p *Progress) end(s *step, err error) {
 		if p.terminal {
 			p.redraw("")
 		}
+		return
+	}
+	if p.records {
+		logStep(s.name, time.Since(s.start), err)
 		return
 	}
 	p.line(p.ended(s, err))

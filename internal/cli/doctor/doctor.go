@@ -64,7 +64,7 @@ type Finding struct {
 func Run(ctx context.Context, opts *Options) error {
 	p := ui.NewProgress(opts.Streams)
 	defer p.Close()
-	findings := examine(ctx, opts.Provider, p)
+	findings := Examine(ctx, opts.Provider, p)
 	p.Close()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -17,7 +17,8 @@ import (
 
 // examine asks about everything. Without an engine there is nothing else worth knowing
 // about it, but the machine is looked at all the same.
-func examine(ctx context.Context, provider string, p *ui.Progress) []Finding {
+// Examine looks at the machine.
+func Examine(ctx context.Context, provider string, p *ui.Progress) []Finding {
 	host := localHost()
 	tools, err := furnish.Open(ctx, provider, p)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"labctl.dev/labctl/internal/cli/furnish"
 	"labctl.dev/labctl/internal/cluster"
 	"labctl.dev/labctl/internal/fault"
-	"labctl.dev/labctl/internal/loadbalancer"
 	"labctl.dev/labctl/internal/ui"
 )
 
@@ -109,14 +108,5 @@ func (o *Options) one(ctx context.Context, tools *furnish.Tools, p *ui.Progress,
 	ctx, cancel, explain = furnish.Within(ctx, o.Timeout, "run labctl down again")
 	defer cancel()
 	defer func() { err = explain(err) }()
-	// A cluster that labctl did not make is refused before anything is touched.
-	if _, err := tools.Clusters.Find(ctx, name); err != nil && !errors.Is(err, cluster.ErrNone) {
-		return false, err
-	}
-	end := p.Begin("Removing cluster " + name)
-	defer func() { end(err) }()
-	// The load balancer first: what it runs would come back as long as it serves.
-	released := loadbalancer.Release(ctx, tools.Engine, name)
-	removed, err = tools.Clusters.Down(ctx, name)
-	return removed, errors.Join(released, err)
+	return tools.Down(ctx, name, p)
 }

@@ -27,6 +27,7 @@ type Outcome struct {
 	Image    string // why this node image; "" where the cluster was there
 	Balancer loadbalancer.Kind
 	Why      string // why this load balancer
+	Before   string // the version of labctl that completed it before; "" where there was none
 }
 
 // Up makes sure that the cluster exists, complete and healthy.
@@ -41,13 +42,16 @@ func (t *Tools) Up(ctx context.Context, w Wanted, p Progress) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	var out Outcome
 	existing, err := t.Clusters.Find(ctx, w.Name)
 	if err != nil && !errors.Is(err, cluster.ErrNone) {
 		return Outcome{}, err
 	}
 
 	// What cannot work is told before anything is made.
-	var out Outcome
+	if existing != nil {
+		out.Before = existing.Labctl
+	}
 	image := w.NodeImage
 	g, choosing := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -68,4 +72,19 @@ func (t *Tools) Up(ctx context.Context, w Wanted, p Progress) (Outcome, error) {
 		Name: w.Name, Workers: w.Workers, NodeImage: image, Kubeconfig: w.Kubeconfig, LoadBalancer: w.LoadBalancer,
 	}, furniture.Work)
 	return out, err
+}
+
+// Down removes the cluster with everything that labctl made for it, and tells whether there
+// was anything to remove. The caller holds the cluster's lock. A cluster that labctl did not
+// make is refused before anything is touched.
+func (t *Tools) Down(ctx context.Context, name string, p Progress) (removed bool, err error) {
+	if _, err := t.Clusters.Find(ctx, name); err != nil && !errors.Is(err, cluster.ErrNone) {
+		return false, err
+	}
+	end := p.Begin("Removing cluster " + name)
+	defer func() { end(err) }()
+	// The load balancer first: what it runs would come back as long as it serves.
+	released := loadbalancer.Release(ctx, t.Engine, name)
+	removed, err = t.Clusters.Down(ctx, name)
+	return removed, errors.Join(released, err)
 }

@@ -31,7 +31,7 @@ type Options struct {
 	JSON    string // file for the report; "-" is standard output, instead of the table
 	Sign    string // file of the private key to sign the report with
 	Keep    bool
-	Verbose bool
+	Log     io.Writer // what the grader tells while it works; nil drops it
 }
 
 // NewCmd returns the command; run replaces Run in tests.
@@ -54,6 +54,9 @@ Exit codes: 0 full marks, 1 some check failed, 2 the submission or a flag is inv
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Path = args[0]
+			if verbose, err := cmd.Flags().GetCount("verbose"); err == nil && verbose > 0 {
+				opts.Log = streams.Err
+			}
 			return run(cmd.Context(), opts)
 		},
 	}
@@ -62,7 +65,6 @@ Exit codes: 0 full marks, 1 some check failed, 2 the submission or a flag is inv
 	cmd.Flags().StringVar(&opts.JSON, "json", "", `write the report to this file; "-" prints it instead of the table`)
 	cmd.Flags().StringVar(&opts.Sign, "sign", "", "sign the report with this private key (see: labctl report)")
 	cmd.Flags().BoolVar(&opts.Keep, "keep", false, "leave the namespace in place, to look at it")
-	cmd.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "show what the grader tells while it works")
 	return cmd
 }
 
@@ -121,11 +123,7 @@ func grade(ctx context.Context, opts *Options, l *lab.Lab, report *result.Report
 	if err != nil {
 		return err
 	}
-	var log io.Writer
-	if opts.Verbose {
-		log = opts.Streams.Err
-	}
-	return t.Grade(ctx, l, sub, report, opts.Keep, progress, log)
+	return t.Grade(ctx, l, sub, report, opts.Keep, progress, opts.Log)
 }
 
 // output writes the report where the user wants it, also when there are no verdicts.

@@ -20,6 +20,7 @@ import (
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/loadbalancer"
 	"labctl.dev/labctl/internal/ui"
+	"labctl.dev/labctl/internal/version"
 )
 
 // Options are the command's inputs.
@@ -60,7 +61,8 @@ type Report struct {
 	LoadBalancer *LoadBalancer `json:"loadBalancer,omitempty"`
 	Healthy      bool          `json:"healthy"`
 	Problems     []string      `json:"problems,omitempty"`
-	Next         string        `json:"next"` // a command
+	Notes        []string      `json:"notes,omitempty"` // nothing is wrong, and yet
+	Next         string        `json:"next"`            // a command
 }
 
 // Image is a fixture image on the nodes.
@@ -136,8 +138,19 @@ func (o *Options) look(ctx context.Context, tools *furnish.Tools) (*Report, erro
 	r.judge(balancer, errors.Join(balancerErr, imagesErr))
 	if len(r.Problems) == 0 {
 		r.Healthy, r.Next = true, withName("labctl labs", cluster.DefaultName)
+		r.compare(status.Labctl, version.Current().Version)
 	}
 	return r, nil
+}
+
+// compare tells of a cluster that another version of labctl made: it can be used, and what
+// labctl put into it may be older than what this one grades with.
+func (r *Report) compare(made, here string) {
+	if made == "" || made == here {
+		return
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("labctl %s made this cluster, and this is labctl %s: labctl up brings it up to date", made, here))
+	r.Next = withName("labctl up", r.Name)
 }
 
 // judge adds what is wrong with the images and the load balancer; "labctl up" mends both.
@@ -245,6 +258,9 @@ func (o *Options) print(r *Report) {
 	}
 	for _, problem := range r.Problems {
 		fmt.Fprintf(w, "! %s\n", problem)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
 	}
 	fmt.Fprintf(w, "Next: %s\n", r.Next)
 }

@@ -113,6 +113,9 @@ func (o *Options) report(done furnish.Outcome, took time.Duration) {
 	if cl.Existed {
 		verb = "complete and healthy"
 	}
+	if before := done.Before; before != "" && before != cl.Labctl {
+		fmt.Fprintf(w, "Cluster %s is brought up to date: labctl %s had made it, this is %s\n", cl.Name, before, cl.Labctl)
+	}
 	fmt.Fprintf(w, "Cluster %s is %s: %d nodes, in %s\n", cl.Name, verb, len(cl.Nodes), ui.Duration(took))
 	if done.Image != "" {
 		fmt.Fprintf(w, "node image     %s (%s)\n", cl.NodeImage, done.Image)
