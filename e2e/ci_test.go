@@ -45,14 +45,16 @@ func TestCIMakesAndRemovesItsCluster(t *testing.T) {
 
 // One that finds a cluster grades there and leaves it; what fails shows in the merge request.
 func TestCITellsWhatFailed(t *testing.T) {
-	dir := t.TempDir()
+	dir, work := t.TempDir(), t.TempDir()
+	copySolution(t, "20-nodeport", work)
+	replaceIn(t, filepath.Join(work, "backend.yaml"), "type: ClusterIP", "type: NodePort") // a gate of its own
 	o := startWith(t, 10*time.Minute, []string{"GITLAB_CI=true", "GITLAB_USER_LOGIN=ben"},
-		"ci", "../labs/20-nodeport/wrong/round-trip", "--lab", "nodeport", "--name", cluster(), "--out", dir).wait(t).want(t, 1)
+		"ci", work, "--lab", "nodeport", "--name", cluster(), "--out", dir).wait(t).want(t, 1)
 	if !regexp.MustCompile(`(?m)^Score: [1-9]\d?(\.\d+)?/100 `).MatchString(o.stdout) {
 		t.Errorf("%s", o.stdout)
 	}
 	r := report(t, filepath.Join(dir, "nodeport", "report.json"))
-	if got := check(t, r, "round-trip"); got.Status != result.Failed || r.Score <= 0 || r.Score >= 100 {
+	if got := check(t, r, "backends-stay-internal"); got.Status != result.Failed || r.Score <= 0 || r.Score >= 100 {
 		t.Errorf("%s", told(got))
 	}
 	var junit struct {
@@ -65,7 +67,7 @@ func TestCITellsWhatFailed(t *testing.T) {
 	var found []struct {
 		Description string `json:"description"`
 	}
-	if err := json.Unmarshal([]byte(text(t, filepath.Join(dir, "gl-code-quality-report.json"))), &found); err != nil || len(found) != 1 || !strings.Contains(found[0].Description, "round-trip") {
+	if err := json.Unmarshal([]byte(text(t, filepath.Join(dir, "gl-code-quality-report.json"))), &found); err != nil || len(found) != 1 || !strings.Contains(found[0].Description, "backends-stay-internal") {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if containersOf(t, cluster()) == "" {

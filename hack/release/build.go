@@ -37,7 +37,7 @@ type program struct {
 }
 
 func (b *builder) all(ctx context.Context, chosen []platform, made *folder) error {
-	docs, err := documents(filepath.Join(b.temp, "man"), b.checkout.time)
+	docs, err := documents(filepath.Join(b.temp, "man"), b.checkout.time) //nolint:contextcheck // no command runs: they get theirs from cobra
 	if err != nil {
 		return err
 	}

@@ -74,9 +74,7 @@ func newClient(config *rest.Config) (*Client, error) {
 	config.QPS, config.Burst = qps, burst
 	config.UserAgent = manager
 	config.WarningHandlerWithContext = rest.NoWarnings{}
-	if slog.Default().Enabled(context.Background(), slog.LevelDebug) {
-		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return traced{next} })
-	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return traced{next} })
 
 	// One transport, and so one HTTP/2 connection, carries all clients.
 	httpClient, err := rest.HTTPClientFor(config)
@@ -111,6 +109,9 @@ func newClient(config *rest.Config) (*Client, error) {
 type traced struct{ next http.RoundTripper }
 
 func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !slog.Default().Enabled(r.Context(), slog.LevelDebug) {
+		return t.next.RoundTrip(r)
+	}
 	start := time.Now()
 	answer, err := t.next.RoundTrip(r)
 	status := 0
