@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // Platform is a pipeline.
@@ -75,18 +76,13 @@ func (o *Outcome) Percent() float64 {
 // values are the outputs, in order. A run that is not graded has no score, which is not 0.
 func (o *Outcome) values() [][2]string {
 	points, most := o.Score()
-	score, percent := Points(points), fmt.Sprintf("%.1f", o.Percent())
+	score, percent := result.Points(points), fmt.Sprintf("%.1f", o.Percent())
 	if o.Status == Errored {
 		score, percent = "", ""
 	}
 	return [][2]string{
-		{"status", string(o.Status)}, {"score", score}, {"max-score", Points(most)}, {"percent", percent}, {"report", o.Dir},
+		{"status", string(o.Status)}, {"score", score}, {"max-score", result.Points(most)}, {"percent", percent}, {"report", o.Dir},
 	}
-}
-
-// Points writes a number of points as people do: without needless zeros.
-func Points(f float64) string {
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
 }
 
 // Detect finds out where labctl runs. env is os.Getenv; the log is where the pipeline reads
@@ -157,7 +153,7 @@ func (o *Outcome) notices() []notice {
 			if c.Hint != "" {
 				text += ". Hint: " + c.Hint
 			}
-			title := fmt.Sprintf("%s: %s (%s of %s points)", full.Lab.ID, c.ID, Points(c.Points), Points(c.MaxPoints))
+			title := fmt.Sprintf("%s: %s (%s of %s points)", full.Lab.ID, c.ID, result.Points(c.Points), result.Points(c.MaxPoints))
 			all = append(all, notice{true, title, text, o.Sources[full.Lab.ID]})
 		}
 	}
@@ -165,14 +161,14 @@ func (o *Outcome) notices() []notice {
 		return all
 	}
 	score, most := o.Score()
-	title := fmt.Sprintf("labctl: %s of %s points", Points(score), Points(most))
+	title := fmt.Sprintf("labctl: %s of %s points", result.Points(score), result.Points(most))
 	return append(all, notice{false, title, fmt.Sprintf("%s (%.1f%%)", o.Status, o.Percent()), ""})
 }
 
 // file is where a finding's file is in the repository, as far as it is a file there.
 func (o *Outcome) file(labID, name string) string {
 	source := o.Sources[labID]
-	if source == "" || name == "" || strings.HasSuffix(source, ".zip") || strings.HasSuffix(source, "gz") || strings.Contains(name, "..") {
+	if source == "" || name == "" || submission.ArchiveKind(source) != "" || strings.Contains(name, "..") {
 		return source
 	}
 	if path.Base(source) == name {

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"labctl.dev/labctl/internal/submission"
 )
 
 // parser reads the names that learning platforms give to what they let download.
@@ -104,15 +106,13 @@ func (p parser) reupload(original string) (name string, again int) {
 	return m[1] + m[3], again
 }
 
-// archiveKind returns the suffix that says what archive a file is, or "".
+// archiveKind returns the suffix, as it is written, that says what archive a file is, or "".
 func archiveKind(name string) string {
-	lower := strings.ToLower(name)
-	for _, suffix := range []string{".zip", ".tar.gz", ".tgz"} {
-		if strings.HasSuffix(lower, suffix) && len(lower) > len(suffix) {
-			return name[len(name)-len(suffix):]
-		}
+	kind := submission.ArchiveKind(name)
+	if len(name) <= len(kind) {
+		return "" // a name of nothing else
 	}
-	return ""
+	return name[len(name)-len(kind):]
 }
 
 func isManifest(name string) bool {

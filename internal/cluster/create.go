@@ -62,9 +62,7 @@ func (c *Clusters) create(ctx context.Context, r *record, work Work) (*Cluster, 
 	if err := joined(hookErr, exportErr); err != nil {
 		return nil, err
 	}
-	r.complete()
-	cl.Labctl = r.Labctl
-	return cl, c.save(r)
+	return c.completed(r, cl)
 }
 
 // runKind runs kind to its end, or removes what it has made when ctx ends or it fails.

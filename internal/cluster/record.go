@@ -44,8 +44,12 @@ type record struct {
 	APIPort int32 `json:"apiPort"`
 }
 
-// complete marks the cluster as one that this labctl has seen whole.
-func (r *record) complete() { r.Phase, r.Labctl = ready, version.Current().Version }
+// completed writes down that this labctl has seen the cluster whole.
+func (c *Clusters) completed(r *record, cl *Cluster) (*Cluster, error) {
+	r.Phase, r.Labctl = ready, version.Current().Version
+	cl.Labctl = r.Labctl
+	return cl, c.save(r)
+}
 
 func (c *Clusters) recordPath(name string) string {
 	return filepath.Join(c.Folder(name), "cluster.json")

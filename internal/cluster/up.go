@@ -112,9 +112,7 @@ func (c *Clusters) revive(ctx context.Context, f found, o Options, work Work) (*
 	if err := c.export(ctx, cl); err != nil {
 		return nil, err
 	}
-	r.complete()
-	cl.Labctl = r.Labctl
-	return cl, c.save(r)
+	return c.completed(r, cl)
 }
 
 func (c *Clusters) startStopped(ctx context.Context, containers []engine.Container) error {

@@ -31,12 +31,12 @@ func writeCanvas(j *job) error {
 	for i := range j.class.Reports {
 		most = max(most, j.class.Reports[i].MaxScore)
 	}
-	t.row(possible, "", "", "", "", points(most))
+	t.row(possible, "", "", "", "", result.Points(most))
 	for i := range j.class.Reports {
 		r := &j.class.Reports[i]
 		grade := ""
 		if s, ok := score(r); ok && r.Status != result.Missing {
-			grade = points(s)
+			grade = result.Points(s)
 		}
 		id, user, login, section := canvasColumns(r)
 		t.row(cell(shownName(r)), cell(id), cell(user), cell(login), cell(section), grade)
@@ -171,8 +171,8 @@ func (j *job) canvasRows(s *sheet, student, id, grade int) ([]int, error) {
 		for i := range j.class.Reports {
 			r := &j.class.Reports[i]
 			if err == nil && r.Status == result.Graded && (r.MaxScore > most+0.005 || r.MaxScore < most-0.005) {
-				return nil, fault.Inputf("full marks are %s points in the report of %s, and %s in %s", points(r.MaxScore), line(r.Student, nameLimit), points(most), s.name).
-					WithRemedy("let the points be of Canvas' size: --out-of %s", points(most))
+				return nil, fault.Inputf("full marks are %s points in the report of %s, and %s in %s", result.Points(r.MaxScore), line(r.Student, nameLimit), result.Points(most), s.name).
+					WithRemedy("let the points be of Canvas' size: --out-of %s", result.Points(most))
 			}
 		}
 	}

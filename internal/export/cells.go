@@ -97,12 +97,12 @@ func writeCSV(j *job) error {
 func csvRow(r *result.Report, ids []string) []string {
 	final, raw, penalty, seconds, email, submitted := "", "", "", "", "", ""
 	if s, ok := score(r); ok {
-		final, raw, penalty = points(s), points(r.Score), "0"
+		final, raw, penalty = result.Points(s), result.Points(r.Score), "0"
 	}
 	if r.Late != nil {
 		seconds = fmt.Sprintf("%.0f", r.Late.Seconds)
 		if final != "" {
-			penalty = points(r.Score - r.Final())
+			penalty = result.Points(r.Score - r.Final())
 		}
 	}
 	if r.Person != nil {
@@ -119,12 +119,12 @@ func csvRow(r *result.Report, ids []string) []string {
 	if r.Status == result.Rejected && len(r.Findings) > 0 {
 		message = strings.Join(summary(r, r)[1:], "; ")
 	}
-	row := []string{cell(r.Student), cell(shownName(r)), cell(email), string(r.Status), final, raw, penalty, points(r.MaxScore), seconds,
+	row := []string{cell(r.Student), cell(shownName(r)), cell(email), string(r.Status), final, raw, penalty, result.Points(r.MaxScore), seconds,
 		submitted, graded, strings.Join(failedIDs(r), " "), cell(message), cell(r.Submission)}
 	byID := map[string]string{}
 	if r.Status == result.Graded {
 		for _, c := range r.Checks {
-			byID[c.ID] = points(c.Points)
+			byID[c.ID] = result.Points(c.Points)
 		}
 	}
 	for _, id := range ids {
@@ -152,13 +152,13 @@ func writeNbgrader(j *job) error {
 			email = r.Person.Email
 		}
 		if s, ok := score(r); ok {
-			raw, penalty, final = points(r.Score), "0", points(s)
+			raw, penalty, final = result.Points(r.Score), "0", result.Points(s)
 			if r.Late != nil {
-				penalty = points(r.Score - s)
+				penalty = result.Points(r.Score - s)
 			}
 		}
 		first, last := names(r)
-		t.row(cell(j.assignment()), due, at, cell(r.Student), cell(last), cell(first), cell(email), raw, penalty, final, points(r.MaxScore))
+		t.row(cell(j.assignment()), due, at, cell(r.Student), cell(last), cell(first), cell(email), raw, penalty, final, result.Points(r.MaxScore))
 	}
 	j.noteUngraded()
 	j.add(nil, t.bytes())

@@ -196,7 +196,7 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 	for in, want := range map[float64]string{0: "0", 7.5: "7.5", 33.333333: "33.33", 100: "100", 0.1 + 0.2: "0.3"} {
-		if got := points(in); got != want {
+		if got := result.Points(in); got != want {
 			t.Errorf("%g is %s, want %s", in, got, want)
 		}
 	}

@@ -86,10 +86,10 @@ func junitSuiteOf(full *result.Report) junitSuite {
 	s.property("lab", line(full.Lab.ID+" "+full.Lab.Version, nameLimit))
 	s.property("status", string(full.Status))
 	if final, ok := score(full); ok {
-		s.property("score", points(final))
-		s.property("maxScore", points(full.MaxScore))
+		s.property("score", result.Points(final))
+		s.property("maxScore", result.Points(full.MaxScore))
 		if full.Late != nil && full.Status == result.Graded {
-			s.property("rawScore", points(full.Score))
+			s.property("rawScore", result.Points(full.Score))
 			s.property("late", lateness(full))
 		}
 	}

@@ -70,7 +70,7 @@ func standing(r *result.Report) string {
 	if !ok {
 		return "not graded"
 	}
-	return points(s) + " of " + points(r.MaxScore)
+	return result.Points(s) + " of " + result.Points(r.MaxScore)
 }
 
 func markdownClass(b *strings.Builder, c *Class) {
@@ -124,7 +124,7 @@ func markdownStudent(b *strings.Builder, r *result.Report) {
 	for _, c := range r.Checks {
 		got := "–"
 		if r.Status == result.Graded {
-			got = points(c.Points) + " of " + points(c.MaxPoints)
+			got = result.Points(c.Points) + " of " + result.Points(c.MaxPoints)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", markdown(titleOf(c)+mark(c.Hidden()), nameLimit), c.Status, got, markdown(strings.Join(checkText(c), " · "), textLimit))
 	}

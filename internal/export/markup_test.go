@@ -48,7 +48,7 @@ func TestJUnit(t *testing.T) {
 			for _, p := range s.Properties {
 				has[p.Name] = p.Value
 			}
-			if want, ok := score(r); ok && (has["score"] != points(want)) || !ok && has["score"] != "" {
+			if want, ok := score(r); ok && (has["score"] != result.Points(want)) || !ok && has["score"] != "" {
 				t.Errorf("%s: %.40q has %v", name, s.Name, has)
 			}
 			sum.Tests += s.Tests

@@ -150,7 +150,7 @@ func (j *job) fill(m *matching, grade int, who func(row int) string, also func(r
 		case r.Status == result.Missing:
 			j.note("nothing handed in, and left as it was", r.Student)
 		default:
-			if err := m.sheet.set(row, grade, points(s)); err != nil {
+			if err := m.sheet.set(row, grade, result.Points(s)); err != nil {
 				return err
 			}
 			if err := also(row, r); err != nil {

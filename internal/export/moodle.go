@@ -209,8 +209,8 @@ func (w *worksheet) fits(c *Class) error {
 	for i := range c.Reports {
 		r := &c.Reports[i]
 		if r.Status == result.Graded && (r.MaxScore > most+0.005 || r.MaxScore < most-0.005) {
-			return fault.Inputf("full marks are %s points in the report of %s, and %s in %s", points(r.MaxScore), line(r.Student, nameLimit), points(most), w.name).
-				WithRemedy("let the points be of Moodle's size: --out-of %s", points(most))
+			return fault.Inputf("full marks are %s points in the report of %s, and %s in %s", result.Points(r.MaxScore), line(r.Student, nameLimit), result.Points(most), w.name).
+				WithRemedy("let the points be of Moodle's size: --out-of %s", result.Points(most))
 		}
 	}
 	return nil

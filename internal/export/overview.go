@@ -131,7 +131,7 @@ func (p *overviewPage) scores(c *Class) {
 	counts, shares := c.distribution()
 	p.Scored = len(shares)
 	if len(shares) > 0 {
-		of := func(share float64) string { return points(share * p.Max) }
+		of := func(share float64) string { return result.Points(share * p.Max) }
 		p.Mean, p.Median, p.Least, p.Most = of(mean(shares)), of(median(shares)), of(shares[0]), of(shares[len(shares)-1])
 	}
 	highest := 1
@@ -156,12 +156,12 @@ func (j *job) studentRow(r *result.Report) studentRow {
 		}
 	}
 	if s, ok := score(r); ok {
-		row.Score = points(s)
+		row.Score = result.Points(s)
 	}
 	if r.Late != nil {
 		row.Late = span(r.Late.Seconds)
 		if r.Status == result.Graded {
-			row.Late += ", −" + points(r.Score-r.Final())
+			row.Late += ", −" + result.Points(r.Score-r.Final())
 		}
 	}
 	switch r.Status {

@@ -26,7 +26,7 @@ func render(name string, data any) ([]byte, error) {
 	t, err := template.New(name).Funcs(template.FuncMap{
 		"style":  func() template.CSS { return template.CSS(style) },
 		"policy": func() string { return policy(base64.StdEncoding.EncodeToString(sum[:])) },
-		"points": points,
+		"points": result.Points,
 	}).ParseFS(pages, name)
 	if err != nil {
 		return nil, fmt.Errorf("read the page %s: %w", name, err)
@@ -110,7 +110,7 @@ func pageOf(r *result.Report) studentPage {
 		p.Bar = int(math.Round(100 * min(1, p.Score/r.MaxScore)))
 	}
 	if r.Late != nil {
-		p.Late = &latePage{Due: moment(r.Late.Due), Rule: line(r.Late.Rule, nameLimit), By: span(r.Late.Seconds), Percent: points(r.Late.Percent), Raw: r.Score, Lost: r.Score - r.Final()}
+		p.Late = &latePage{Due: moment(r.Late.Due), Rule: line(r.Late.Rule, nameLimit), By: span(r.Late.Seconds), Percent: result.Points(r.Late.Percent), Raw: r.Score, Lost: r.Score - r.Final()}
 	}
 	if r.Status != result.Graded {
 		said := summary(r, r)

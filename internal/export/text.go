@@ -39,12 +39,7 @@ func line(text string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
-// points writes points without needless decimals.
-func points(f float64) string {
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
-}
-
-// rounded is a number of points as points writes it.
+// rounded is a number of points as result.Points writes it.
 func rounded(f float64) float64 { return math.Round(f*100) / 100 }
 
 // whole rounds points to an integer, a half up. What differs from a half by less than a
@@ -137,7 +132,7 @@ func lateness(r *result.Report) string {
 	if r.Late == nil {
 		return ""
 	}
-	return fmt.Sprintf("Handed in %s late (due %s): %s%% of the points are lost.", span(r.Late.Seconds), moment(r.Late.Due), points(r.Late.Percent))
+	return fmt.Sprintf("Handed in %s late (due %s): %s%% of the points are lost.", span(r.Late.Seconds), moment(r.Late.Due), result.Points(r.Late.Percent))
 }
 
 func findingText(f result.Finding) string {

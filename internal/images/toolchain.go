@@ -132,8 +132,7 @@ func (t *toolchain) output(ctx context.Context, dir string, env []string, args .
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return nil, fmt.Errorf("go %s: %w: %s", args[0], err, lines[len(lines)-1])
+		return nil, fmt.Errorf("go %s: %w: %s", args[0], err, lastLine(stderr.String()))
 	}
 	return stdout.Bytes(), nil
 }

@@ -2,7 +2,11 @@
 // It imports nothing of labctl's.
 package result
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Schema names the version of the report's format.
 const Schema = "labctl.dev/result/v1"
@@ -125,6 +129,11 @@ type Evidence struct {
 	Seconds  float64 `json:"seconds,omitempty"`
 	Count    int     `json:"count,omitempty"` // how often; 0 and 1 mean once
 	OK       bool    `json:"ok"`
+}
+
+// Points writes a number of points as people do, without needless decimals.
+func Points(f float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
 }
 
 // Tally sets Score and MaxScore from the checks, and Status to Errored where a check is:

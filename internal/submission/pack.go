@@ -78,7 +78,7 @@ func collect(dir string, limits Limits) (map[string][]byte, error) {
 	want := isManifest
 	if slices.ContainsFunc(names, func(n string) bool { return isKustomization(n) && path.Dir(n) == "." }) {
 		want = func(name string) bool {
-			return !strings.Contains(path.Base(name), ".bak-") && archiveKind(name) == ""
+			return !strings.Contains(path.Base(name), ".bak-") && ArchiveKind(name) == ""
 		}
 	}
 	r.read(s, "", want)

@@ -250,7 +250,7 @@ func (r *reader) open(name string) (s source) {
 		return nil
 	}
 	student := filepath.Base(full)
-	switch kind := archiveKind(student); {
+	switch kind := ArchiveKind(student); {
 	case err != nil: // reported below
 	case info.IsDir():
 		s, err = openFolder(full)
@@ -275,8 +275,8 @@ func (r *reader) open(name string) (s source) {
 	return s
 }
 
-// archiveKind returns the suffix that says what archive a file is, or "".
-func archiveKind(name string) string {
+// ArchiveKind returns the suffix, in small letters, that says what archive a file is, or "".
+func ArchiveKind(name string) string {
 	for _, suffix := range []string{".zip", ".tar.gz", ".tgz"} {
 		if strings.HasSuffix(strings.ToLower(name), suffix) {
 			return suffix

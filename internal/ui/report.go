@@ -69,7 +69,7 @@ func (p *reportPrinter) clean(text string) string {
 
 func (p *reportPrinter) head(r result.Report) {
 	counts := fmt.Sprintf("%d of %d checks passed", r.Count(result.Passed), len(r.Checks))
-	points := fmt.Sprintf("%s/%s points", number(r.Score), number(r.MaxScore))
+	points := fmt.Sprintf("%s/%s points", result.Points(r.Score), result.Points(r.MaxScore))
 	if r.Status != result.Graded {
 		counts, points = string(r.Status)+": not graded", p.clean(r.Message)
 	}
@@ -92,7 +92,7 @@ func (p *reportPrinter) finding(f result.Finding) {
 }
 
 func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
-	points := fmt.Sprintf("%s/%s", number(c.Points), number(c.MaxPoints))
+	points := fmt.Sprintf("%s/%s", result.Points(c.Points), result.Points(c.MaxPoints))
 	if status != result.Graded {
 		points = "-"
 	}
@@ -155,9 +155,4 @@ func markOf(s result.CheckStatus) (string, Style) {
 	default:
 		return "-", Faint
 	}
-}
-
-// number prints points without needless decimals.
-func number(f float64) string {
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
 }

@@ -76,10 +76,8 @@ is invalid, 3 the environment failed (no marks are given or taken), 130 interrup
 			return run(cmd.Context(), opts)
 		},
 	}
-	opts.Target.Add(cmd)
+	opts.Target.AddOwn(cmd, clusterName)
 	f := cmd.Flags()
-	f.Lookup("name").DefValue = clusterName
-	opts.Target.Name = clusterName
 	f.StringSliceVar(&opts.Labs, "lab", nil, "the lab's id, or several (see: labctl labs)")
 	f.StringVar(&opts.Out, "out", "labctl-results", "folder for the results")
 	f.StringVar(&opts.Student, "student", "", "whose work it is (default: who the pipeline runs for)")

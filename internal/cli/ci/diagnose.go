@@ -34,20 +34,7 @@ func (j *job) diagnose(ctx context.Context) {
 		return
 	}
 	redact := ci.Redactor(os.Environ())
-	for _, part := range []struct {
-		file string
-		text func(context.Context) (string, error)
-	}{
-		{"doctor.txt", j.doctorText},
-		{"cluster.txt", j.story},
-		{"load-balancer.log", j.balancerLog},
-		{"nodes.log", func(ctx context.Context) (string, error) {
-			return j.tools.Clusters.Logs(ctx, j.opts.Target.Name, nodeLines), nil
-		}},
-	} {
-		if j.tools == nil && part.file != "doctor.txt" {
-			continue
-		}
+	for _, part := range j.parts() {
 		text, err := part.text(ctx)
 		if err != nil {
 			text += fmt.Sprintf("\nnot to be had: %v\n", err)
@@ -58,6 +45,24 @@ func (j *job) diagnose(ctx context.Context) {
 		}
 		j.say("%s", filepath.Join(dir, part.file))
 	}
+}
+
+// part is one file of the diagnostics.
+type part struct {
+	file string
+	text func(context.Context) (string, error)
+}
+
+// parts are all that can be had: without an engine, what the doctor found.
+func (j *job) parts() []part {
+	found := []part{{"doctor.txt", j.doctorText}}
+	if j.tools == nil {
+		return found
+	}
+	return append(found, part{"cluster.txt", j.story}, part{"load-balancer.log", j.balancerLog},
+		part{"nodes.log", func(ctx context.Context) (string, error) {
+			return j.tools.Clusters.Logs(ctx, j.opts.Target.Name, nodeLines), nil
+		}})
 }
 
 func (j *job) doctorText(context.Context) (string, error) {

@@ -50,7 +50,7 @@ func (j *job) publish(trouble error) error {
 		return fault.Environmentf("tell %s: %w", j.platform.Name(), err)
 	}
 	if score, most := o.Score(); o.Status != ci.Errored {
-		fmt.Fprintf(j.opts.Streams.Out, "Score: %s/%s (%.1f%%)\n", ci.Points(score), ci.Points(most), o.Percent())
+		fmt.Fprintf(j.opts.Streams.Out, "Score: %s/%s (%.1f%%)\n", result.Points(score), result.Points(most), o.Percent())
 	}
 	fmt.Fprintf(j.opts.Streams.Err, "Results: %s\n", j.opts.Out)
 	switch o.Status {

@@ -15,9 +15,8 @@ import (
 	"labctl.dev/labctl/internal/ui"
 )
 
-// examine asks about everything. Without an engine there is nothing else worth knowing
+// Examine asks about everything. Without an engine there is nothing else worth knowing
 // about it, but the machine is looked at all the same.
-// Examine looks at the machine.
 func Examine(ctx context.Context, provider string, p *ui.Progress) []Finding {
 	host := localHost()
 	tools, err := furnish.Open(ctx, provider, p)

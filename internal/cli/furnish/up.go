@@ -42,16 +42,16 @@ func (t *Tools) Up(ctx context.Context, w Wanted, p Progress) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	var out Outcome
 	existing, err := t.Clusters.Find(ctx, w.Name)
 	if err != nil && !errors.Is(err, cluster.ErrNone) {
 		return Outcome{}, err
 	}
-
-	// What cannot work is told before anything is made.
+	var out Outcome
 	if existing != nil {
 		out.Before = existing.Labctl
 	}
+
+	// What cannot work is told before anything is made.
 	image := w.NodeImage
 	g, choosing := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {

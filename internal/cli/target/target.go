@@ -35,7 +35,14 @@ type Flags struct {
 
 // Add defines the flags on a command.
 func (f *Flags) Add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Name, "name", DefaultName(), "the cluster's name (also LABCTL_CLUSTER)")
+	f.add(cmd, DefaultName(), "the cluster's name (also LABCTL_CLUSTER)")
+}
+
+// AddOwn is Add for a command that by default works in a cluster of its own.
+func (f *Flags) AddOwn(cmd *cobra.Command, name string) { f.add(cmd, name, "the cluster's name") }
+
+func (f *Flags) add(cmd *cobra.Command, name, usage string) {
+	cmd.Flags().StringVar(&f.Name, "name", name, usage)
 	cmd.Flags().StringVar(&f.Provider, "provider", "", "container engine: docker, podman or nerdctl (default: the one that answers)")
 	f.AddLabs(cmd)
 }
