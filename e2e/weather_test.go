@@ -47,10 +47,14 @@ func startGrading(t *testing.T, limit time.Duration, env []string, more ...strin
 func TestAPIServerDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	r, _ := startGrading(t, 3*time.Minute, nil, "--json", file)
-	engine(t, "pause", cluster()+"-control-plane")
+	// Its process is stopped: an engine cannot always freeze a node with all that runs in it.
+	signal := func(name string) {
+		engine(t, "exec", cluster()+"-control-plane", "pkill", "-"+name, "-x", "kube-apiserver")
+	}
+	signal("STOP")
 	t.Cleanup(func() {
-		engine(t, "unpause", cluster()+"-control-plane")
-		until(t, 2*time.Minute, "the cluster is healthy again", func() bool { return run(t, time.Minute, "status").code == 0 })
+		signal("CONT")
+		until(t, 4*time.Minute, "the cluster is healthy again", func() bool { return run(t, time.Minute, "status").code == 0 })
 	})
 	notGraded(t, r, file)
 }
