@@ -124,7 +124,7 @@ func contained(t *testing.T, api *kube.Client) (namespace string) {
 			t.Error(err)
 		}
 	})
-	if err := containment.Contain(t.Context(), api, namespace); err != nil {
+	if err := containment.Contain(t.Context(), api, namespace, nil); err != nil {
 		t.Fatal(err)
 	}
 	return namespace

@@ -23,6 +23,8 @@ type Task struct {
 	Report string   `json:"report"` // the file to write
 	// Answers are the submission's to the lab's questions, by the check's id.
 	Answers map[string][]string `json:"answers,omitempty"`
+	// Refused is how many faults the policy found with objects that were left out.
+	Refused int `json:"refused,omitempty"`
 	// Verbose lets Ginkgo tell on standard output what it does.
 	Verbose bool `json:"verbose,omitempty"`
 }

@@ -21,7 +21,6 @@ import (
 
 	"labctl.dev/labctl/internal/containment"
 	"labctl.dev/labctl/internal/fault"
-	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 )
@@ -33,8 +32,9 @@ const (
 	hostLabel    = "labctl.dev/owner-host"
 	pidLabel     = "labctl.dev/owner-pid"
 
-	PurposeGrade = "grade"
-	purposeKept  = "kept"
+	PurposeGrade   = "grade"
+	PurposeStudent = "student" // a student works there: not graded, and never swept
+	purposeKept    = "kept"
 )
 
 const (
@@ -68,6 +68,7 @@ type Grading struct {
 	Lab     *lab.Lab
 	Labs    []string // folders with further labs, for the grader process
 	Objects []*unstructured.Unstructured
+	Refused int                 // how many faults the policy found with objects that were left out
 	Answers map[string][]string // to the lab's questions, by the check's id
 	Target  Target              // Namespace is chosen by Run
 	Keep    bool                // leave the namespace for somebody to look at
@@ -105,7 +106,7 @@ func (g *Grading) prepare(ctx context.Context) error {
 	end := g.Begin("apply the submission in namespace " + g.Target.Namespace)
 	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels(), containment.Annotations(g.Lab.Images()))
 	if err == nil {
-		err = containment.Contain(ctx, g.API, g.Target.Namespace)
+		err = containment.Contain(ctx, g.API, g.Target.Namespace, g.Lab.Policy.Kinds)
 	}
 	if err == nil {
 		err = g.apply(ctx)
@@ -146,8 +147,8 @@ func (g *Grading) apply(ctx context.Context) error {
 				return err
 			}
 		default:
-			return fault.Environmentf("node port %d is held by service/%s of namespace %s", holder.port, holder.service, holder.namespace).
-				WithRemedy("kubectl --context %s -n %s delete service %s", g.Target.Context, holder.namespace, holder.service)
+			format, args := holder.remedy(g.Target.Context)
+			return fault.Environmentf("node port %d is held by service/%s of namespace %s", holder.port, holder.service, holder.namespace).WithRemedy(format, args...)
 		}
 	}
 }
@@ -169,70 +170,6 @@ func inNamespace(objects []*unstructured.Unstructured, labID, namespace string) 
 	return own
 }
 
-func portTaken(err error) bool {
-	for _, e := range kube.ApplyErrors(err) {
-		if strings.Contains(e.Reason, "port is already allocated") {
-			return true
-		}
-	}
-	return false
-}
-
-// portHolder is a Service of another namespace that has a node port which is wanted here.
-type portHolder struct {
-	port               int32
-	namespace, service string
-	leaving            bool
-}
-
-func (g *Grading) portHolder(ctx context.Context) (*portHolder, error) {
-	holders, err := g.API.NodePorts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range g.Objects {
-		ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
-		for _, p := range ports {
-			fields, _ := p.(map[string]any)
-			port, ok := number(fields["nodePort"])
-			svc, held := holders[port]
-			if !ok || !held || svc.Namespace == g.Target.Namespace {
-				continue
-			}
-			leaving, err := g.leaving(ctx, svc)
-			return &portHolder{port: port, namespace: svc.Namespace, service: svc.Name, leaving: leaving}, err
-		}
-	}
-	return nil, nil
-}
-
-// leaving tells whether the Service, or its namespace, is being deleted.
-func (g *Grading) leaving(ctx context.Context, svc corev1.Service) (bool, error) {
-	if svc.DeletionTimestamp != nil {
-		return true, nil
-	}
-	all, err := g.API.Namespaces(ctx, "")
-	if err != nil {
-		return false, err
-	}
-	for _, ns := range all {
-		if ns.Name == svc.Namespace {
-			return ns.DeletionTimestamp != nil, nil
-		}
-	}
-	return true, nil // gone in the meantime
-}
-
-func number(v any) (int32, bool) {
-	switch n := v.(type) {
-	case int64:
-		return int32(n), true
-	case float64:
-		return int32(n), true
-	}
-	return 0, false
-}
-
 // process runs a grader process on the namespace and reads its report.
 func (g *Grading) process(ctx context.Context) (result.Report, error) {
 	dir, err := os.MkdirTemp("", "labctl-grade-")
@@ -240,7 +177,7 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 		return result.Report{}, fmt.Errorf("make room for the report: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the system's temporary folder is swept anyway
-	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Answers: g.Answers, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
+	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Answers: g.Answers, Refused: g.Refused, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
 	stdin, err := json.Marshal(task)
 	if err != nil {
 		return result.Report{}, fmt.Errorf("encode the grader's task: %w", err)

@@ -3,6 +3,7 @@ package grader
 import (
 	"fmt"
 
+	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -31,6 +32,21 @@ func refuted(message string, evidence ...result.Evidence) Verdict {
 	v := failed(message, evidence...)
 	v.final = true
 	return v
+}
+
+// Refused are the verdicts on the checks which it costs, by the lab's policy, that objects of the
+// submission were refused for so many faults.
+func Refused(l *lab.Lab, faults int) map[string]Verdict {
+	if faults == 0 {
+		return nil
+	}
+	verdicts := map[string]Verdict{}
+	for _, id := range l.Policy.RefusedObjectCosts {
+		v := refuted(fmt.Sprintf("the submission holds what is not allowed: %s, listed with the report", plural(faults, "finding")))
+		v.Hint = "take it out of the manifests, and hand in again"
+		verdicts[id] = v
+	}
+	return verdicts
 }
 
 func skipped(dependency string) Verdict {

@@ -77,6 +77,11 @@ func (b *builder) platform(ctx context.Context, p platform, docs tree, made *fol
 		}
 		contents[file] = entry{mode: 0o644, body: text}
 	}
+	others, err := b.thirdParty(ctx, p)
+	if err != nil {
+		return err
+	}
+	contents[licensesName] = entry{mode: 0o644, body: others}
 	if p.os == "windows" {
 		err = b.keep(made, name+".zip", func() ([]byte, error) { return contents.zip(b.checkout.time) })
 	} else {
@@ -91,7 +96,7 @@ func (b *builder) platform(ctx context.Context, p platform, docs tree, made *fol
 	if p.os != "linux" {
 		return nil
 	}
-	return b.keep(made, name+".image.tar", func() ([]byte, error) { return image(body, p, b.version, b.checkout.time) })
+	return b.keep(made, name+".image.tar", func() ([]byte, error) { return image(imageOf(contents), p, b.version, b.checkout.time) })
 }
 
 // keep makes one file of the release, and says so.

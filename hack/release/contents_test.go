@@ -101,14 +101,17 @@ func TestBillOfMaterials(t *testing.T) {
 
 func TestImage(t *testing.T) {
 	arm := platform{"linux", "arm64"}
-	first, err := image([]byte("program"), arm, "v1.2.3+dirty", commitTime())
+	contents := func(program string) tree {
+		return imageOf(tree{"labctl": {0o755, []byte(program)}, "LICENSE": {0o644, []byte("ours")}, licensesName: {0o644, []byte("theirs")}, "README.md": {0o644, []byte("read")}})
+	}
+	first, err := image(contents("program"), arm, "v1.2.3+dirty", commitTime())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := image([]byte("program"), arm, "v1.2.3+dirty", commitTime()); err != nil || !bytes.Equal(again, first) {
+	if again, err := image(contents("program"), arm, "v1.2.3+dirty", commitTime()); err != nil || !bytes.Equal(again, first) {
 		t.Errorf("the same program gave different bytes, %v", err)
 	}
-	if other, err := image([]byte("Program"), arm, "v1.2.3+dirty", commitTime()); err != nil || bytes.Equal(other, first) {
+	if other, err := image(contents("Program"), arm, "v1.2.3+dirty", commitTime()); err != nil || bytes.Equal(other, first) {
 		t.Errorf("another program gave the same bytes, %v", err)
 	}
 	dir := unpack(t, first)
@@ -145,8 +148,13 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(filepath.Join(unpack(t, body), "usr/local/bin/labctl")); err != nil || string(got) != "program" {
-		t.Errorf("labctl in the image: %q, %v", got, err)
+	in := unpack(t, body)
+	for file, want := range map[string]string{
+		"bin/labctl": "program", "share/doc/labctl/LICENSE": "ours", "share/doc/labctl/" + licensesName: "theirs",
+	} {
+		if got, err := os.ReadFile(filepath.Join(in, "usr/local", file)); err != nil || string(got) != want {
+			t.Errorf("%s in the image: %q, %v", file, got, err)
+		}
 	}
 }
 

@@ -17,34 +17,45 @@ import (
 	"labctl.dev/labctl/internal/images"
 )
 
-const inImage = "usr/local/bin/labctl"
+const (
+	inImage   = "usr/local/bin/labctl"
+	imageDocs = "usr/local/share/doc/labctl/"
+)
+
+// imageOf chooses what of an archive goes into an image: labctl, and the terms.
+func imageOf(archive tree) tree {
+	return tree{
+		inImage: archive["labctl"], "tmp": {mode: 0o1777},
+		imageDocs + "LICENSE": archive["LICENSE"], imageDocs + licensesName: archive[licensesName],
+	}
+}
 
 // image is an archive of a container image, as an OCI layout which is a docker-archive, too:
 // engines with an older image store read only that.
 //
-// The image holds labctl and nothing else, so it is something to copy from. To run, labctl
+// The image holds nothing that runs but labctl, so it is something to copy from. To run, labctl
 // needs the command line of an engine beside it, and access to that engine's socket; that is
 // also why no user is set: the socket is root's, or of a group whose number only the host knows.
-func image(binary []byte, p platform, version string, at time.Time) ([]byte, error) {
-	img, err := newImage(binary, p, version, at)
+func image(contents tree, p platform, version string, at time.Time) ([]byte, error) {
+	img, err := newImage(contents, p, version, at)
 	if err != nil {
 		return nil, err
 	}
-	contents, err := layoutOf(img, images.Image{Ref: "labctl/labctl:" + tag(version)}, p)
+	files, err := layoutOf(img, images.Image{Ref: "labctl/labctl:" + tag(version)}, p)
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	err = contents.tar(&out, at)
+	err = files.tar(&out, at)
 	return out.Bytes(), err
 }
 
 // tag is a version as a tag of an image, which has no plus sign.
 func tag(version string) string { return strings.ReplaceAll(version, "+", "-") }
 
-func newImage(binary []byte, p platform, version string, at time.Time) (v1.Image, error) {
+func newImage(contents tree, p platform, version string, at time.Time) (v1.Image, error) {
 	var files bytes.Buffer
-	if err := (tree{inImage: {mode: 0o755, body: binary}, "tmp": {mode: 0o1777}}).tar(&files, at); err != nil {
+	if err := contents.tar(&files, at); err != nil {
 		return nil, err
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil }

@@ -113,7 +113,8 @@ func (s *Store) closeOff(ctx context.Context, batch string) error {
 	}, `SELECT t.digest, t.version, t.round, t.lab FROM labctl_task t
 		JOIN river_job j ON j.id = t.job LEFT JOIN labctl_grade g
 		ON g.batch = t.batch AND g.digest = t.digest AND g.version = t.version AND g.round = t.round
-		WHERE t.batch = $1 AND g.digest IS NULL AND j.state IN ('cancelled', 'discarded')`, batch)
+		WHERE t.batch = $1 AND g.digest IS NULL
+		AND j.state IN ('cancelled', 'discarded') AND j.finalized_at IS NOT NULL`, batch)
 	if err != nil {
 		return fmt.Errorf("look for what was given up: %w", err)
 	}

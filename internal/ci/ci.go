@@ -137,7 +137,11 @@ func (o *Outcome) notices() []notice {
 			if f.Document > 0 {
 				text = fmt.Sprintf("document %d: %s", f.Document, text)
 			}
-			all = append(all, notice{true, full.Lab.ID + ": the submission is refused", text, o.file(full.Lab.ID, f.File)})
+			what := ": the submission is refused"
+			if full.Status == result.Graded {
+				what = ": an object is refused and left out"
+			}
+			all = append(all, notice{true, full.Lab.ID + what, text, o.file(full.Lab.ID, f.File)})
 		}
 		if full.Status == result.Missing {
 			all = append(all, notice{true, full.Lab.ID + ": nothing was handed in", full.Message, ""})

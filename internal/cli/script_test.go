@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the documents that are made from the source")
 	testscript.Main(m, map[string]func(){
 		"labctl": func() { os.Exit(cli.Main()) },
 	})

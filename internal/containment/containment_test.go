@@ -58,7 +58,7 @@ func (a *api) Try(_ context.Context, user, _ string, obj *unstructured.Unstructu
 func TestContainGoesOnWhenItIsEnforced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &api{after: 9}
-		if err := Contain(t.Context(), a, "ns"); err != nil {
+		if err := Contain(t.Context(), a, "ns", nil); err != nil {
 			t.Fatal(err)
 		}
 		if a.asked <= 9 || a.user != "labctl:submission:ns" {
@@ -80,11 +80,36 @@ func TestContainGoesOnWhenItIsEnforced(t *testing.T) {
 	})
 }
 
+// A lab that allows a further kind widens the role by it, and by nothing else.
+func TestContainAllowsFurtherKinds(t *testing.T) {
+	resources := func(further ...string) (all []string) {
+		a := &api{}
+		if err := Contain(t.Context(), a, "ns", further); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range a.installed {
+			rules, _, _ := unstructured.NestedSlice(o.Object, "rules")
+			for _, r := range rules {
+				some, _, _ := unstructured.NestedStringSlice(r.(map[string]any), "resources")
+				all = append(all, some...)
+			}
+		}
+		return all
+	}
+	plain, wide := resources(), resources("EndpointSlice")
+	if slices.Contains(plain, "endpointslices") || len(plain) == 0 {
+		t.Errorf("every lab allows %q", plain)
+	}
+	if !slices.Equal(wide, append(plain, "endpointslices")) {
+		t.Errorf("%q, where every lab allows %q", wide, plain)
+	}
+}
+
 // Where it is not enforced, nothing may be applied, and it is no fault of the submission.
 func TestContainRefusesAClusterThatDoesNot(t *testing.T) {
 	for name, a := range map[string]*api{"refuses nothing": {after: -1}, "lets nobody in": {forbidden: true}} {
 		synctest.Test(t, func(t *testing.T) {
-			err := Contain(t.Context(), a, "ns")
+			err := Contain(t.Context(), a, "ns", nil)
 			if fault.KindOf(err) != fault.Environment || err == nil || fault.RemedyOf(err) == "" {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -20,11 +20,8 @@ import (
 	"labctl.dev/labctl/internal/submission"
 )
 
-// Labels of the namespaces that students work in.
-const (
-	PurposeStudent = "student" // of grader.PurposeLabel
-	LabLabel       = "labctl.dev/lab"
-)
+// LabLabel names the lab of a namespace that a student works in.
+const LabLabel = "labctl.dev/lab"
 
 // lastApplied is where kubectl keeps what it applied. With it, "kubectl apply" removes what
 // a student takes out of a manifest; without it, it warns and leaves it there.
@@ -68,7 +65,7 @@ func (e *Exercise) find(ctx context.Context) (*corev1.Namespace, error) {
 		return nil, err
 	}
 	ns := &found[0]
-	if ns.Labels[grader.PurposeLabel] != PurposeStudent || ns.Labels[LabLabel] != e.Lab.ID {
+	if ns.Labels[grader.PurposeLabel] != grader.PurposeStudent || ns.Labels[LabLabel] != e.Lab.ID {
 		return nil, fault.Inputf("there is a namespace %q that labctl did not make for this lab: nothing was touched", name).
 			WithRemedy("remove it yourself when you do not need it: kubectl --context %s delete namespace %s", e.Context, name)
 	}
@@ -106,7 +103,7 @@ func (e *Exercise) Remove(ctx context.Context) error {
 
 func (e *Exercise) labels() map[string]string {
 	return map[string]string{
-		grader.PurposeLabel: PurposeStudent, LabLabel: e.Lab.ID,
+		grader.PurposeLabel: grader.PurposeStudent, LabLabel: e.Lab.ID,
 		"pod-security.kubernetes.io/enforce": "baseline",
 	}
 }
@@ -137,7 +134,7 @@ func (e *Exercise) Apply(ctx context.Context, only func(file string) bool) ([]Ap
 
 // starter reads what the lab begins with. What is wrong with it is part of the exercise.
 func (e *Exercise) starter() ([]submission.Object, []Applied, error) {
-	sub, err := submission.ReadFS(e.Lab.Files, lab.StarterDir, submission.Limits{Namespace: e.Lab.ID})
+	sub, err := submission.ReadFS(e.Lab.Files, lab.StarterDir, submission.Limits{Namespace: e.Lab.ID, Kinds: e.Lab.Policy.Kinds})
 	var broken *submission.Error
 	if errors.As(err, &broken) {
 		var refused []Applied

@@ -84,7 +84,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatalf("made %v, %v", made, err)
 	}
 	labels := a.namespaces[0].Labels
-	if labels[grader.PurposeLabel] != PurposeStudent || labels[LabLabel] != "gate" || labels["pod-security.kubernetes.io/enforce"] != "baseline" {
+	if labels[grader.PurposeLabel] != grader.PurposeStudent || labels[LabLabel] != "gate" || labels["pod-security.kubernetes.io/enforce"] != "baseline" {
 		t.Errorf("labels %v", labels)
 	}
 	if made, err := e.Prepare(t.Context()); made || err != nil || len(a.did) != 1 {
@@ -101,7 +101,7 @@ func TestForeignNamespaceIsRefused(t *testing.T) {
 	for name, labels := range map[string]map[string]string{
 		"nobody's":      nil,
 		"a grading's":   {grader.PurposeLabel: grader.PurposeGrade, LabLabel: "gate"},
-		"another lab's": {grader.PurposeLabel: PurposeStudent, LabLabel: "other"},
+		"another lab's": {grader.PurposeLabel: grader.PurposeStudent, LabLabel: "other"},
 	} {
 		a := &api{namespaces: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "gate", Labels: labels}}}}
 		e := exercise(a)

@@ -116,8 +116,8 @@ func csvRow(r *result.Report, ids []string) []string {
 		graded = r.Finished.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	message := r.Message
-	if r.Status == result.Rejected && len(r.Findings) > 0 {
-		message = strings.Join(summary(r, r)[1:], "; ")
+	if len(r.Findings) > 0 {
+		message = strings.Join(findings(r), "; ")
 	}
 	row := []string{cell(r.Student), cell(shownName(r)), cell(email), string(r.Status), final, raw, penalty, result.Points(r.MaxScore), seconds,
 		submitted, graded, strings.Join(failedIDs(r), " "), cell(message), cell(r.Submission)}

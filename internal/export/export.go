@@ -26,13 +26,15 @@ import (
 type Class struct {
 	Lab     result.Lab
 	Reports []result.Report
+	Pairs   []Pair // that are alike, the most alike first
 }
 
 // Pair is two submissions that are alike. What that means is for a person to find out.
 type Pair struct {
-	A, B       string   // students
-	Similarity float64  // 0 to 1
-	Shared     []string // what both have, in words
+	A          string   `json:"a"` // students
+	B          string   `json:"b"`
+	Similarity float64  `json:"similarity"`       // 0 to 1
+	Shared     []string `json:"shared,omitempty"` // what both have, in words
 }
 
 // File is a file to write, or one that was read.
@@ -71,8 +73,6 @@ type Options struct {
 	// Pages is where the overview finds the students' pages, from where it is itself; "" is
 	// nowhere.
 	Pages string
-	// Pairs are for the overview.
-	Pairs []Pair
 }
 
 // Format is one format.
@@ -92,7 +92,7 @@ type Format struct {
 func Formats() []Format {
 	return []Format{
 		{Name: "csv", Help: "a table of the class, with the points of every check", ext: "csv", write: writeCSV},
-		{Name: "overview", Help: "a page about the class, for instructors", For: []string{"Pages", "Pairs"}, ext: "html", write: writeOverview},
+		{Name: "overview", Help: "a page about the class, for instructors", For: []string{"Pages"}, ext: "html", write: writeOverview},
 		{Name: "html", Help: "a page for each student", Each: true, ext: "html", write: writePage},
 		{Name: "markdown", Help: "a summary, as for GITHUB_STEP_SUMMARY", ext: "md", write: writeMarkdown},
 		{Name: "canvas", Help: "a gradebook to import into Canvas", For: []string{"Assignment", "AssignmentID", "Sheet"}, ext: "csv", write: writeCanvas},
@@ -177,7 +177,7 @@ func (c *Class) prepared(o Options) (*Class, error) {
 	for i := range c.Reports {
 		most = max(most, c.Reports[i].MaxScore)
 	}
-	prepared := &Class{Lab: c.Lab}
+	prepared := &Class{Lab: c.Lab, Pairs: c.Pairs}
 	for _, r := range c.Reports {
 		if o.Student != "" && r.Student != o.Student {
 			continue

@@ -61,6 +61,9 @@ func Load(path string) (*Class, error) {
 		}
 	}
 	slices.SortFunc(l.class.Reports, func(a, b result.Report) int { return strings.Compare(a.Student, b.Student) })
+	if l.class.Pairs, err = loadPairs(path); err != nil {
+		return nil, err
+	}
 	return l.class, nil
 }
 

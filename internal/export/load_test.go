@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/result"
 )
@@ -54,6 +56,30 @@ func TestLoad(t *testing.T) {
 	c, err = Load(filepath.Join(dir, "reports", "x.json"))
 	if err != nil || len(c.Reports) != 1 || c.Reports[0].Student != "zoe" {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// The pairs that are alike lie beside the reports, for every later overview.
+func TestPairsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"reports/x.json": text(t, graded("zoe"), nil)})
+	class := &Class{Pairs: []Pair{{A: "anna", B: "zoe", Similarity: 0.9, Shared: []string{"label tier: backnd"}}}}
+	if err := class.SavePairs(dir); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(dir)
+	if err != nil || !cmp.Equal(c.Pairs, class.Pairs) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := (&Class{}).SavePairs(dir); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Load(dir); err != nil || len(c.Pairs) != 0 {
+		t.Errorf("those of before are still there: %+v, %v", c, err)
+	}
+	write(t, dir, map[string]string{"similar.json": "[{]"})
+	if _, err := Load(dir); fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "similar.json lists no pairs") || fault.RemedyOf(err) == "" {
+		t.Errorf("half a file: %v", err)
 	}
 }
 

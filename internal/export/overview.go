@@ -215,9 +215,9 @@ func (j *job) pairs(p *overviewPage, rows map[string]studentRow) {
 		}
 		return studentRow{Name: line(student, nameLimit), Student: line(student, nameLimit)}
 	}
-	for i, pair := range j.options.Pairs {
+	for i, pair := range j.class.Pairs {
 		if i == maxPairs {
-			p.MorePairs = len(j.options.Pairs) - i
+			p.MorePairs = len(j.class.Pairs) - i
 			return
 		}
 		one := pairPage{A: who(pair.A), B: who(pair.B), Share: fmt.Sprintf("%.0f %%", 100*min(1, max(0, pair.Similarity)))}

@@ -78,8 +78,9 @@ func TestChecksOfAClass(t *testing.T) {
 }
 
 func TestOverview(t *testing.T) {
-	o := Options{Pages: "reports", Pairs: []Pair{{"anna", "bert", 0.934, []string{"label tier: backnd"}}, {"anna", "zoe", 0.7, nil}}}
-	data := run(t, everybody(), "overview", o).Files[0].Data
+	class := everybody()
+	class.Pairs = []Pair{{"anna", "bert", 0.934, []string{"label tier: backnd"}}, {"anna", "zoe", 0.7, nil}}
+	data := run(t, class, "overview", Options{Pages: "reports"}).Files[0].Data
 	p := parse(t, data)
 	said := strings.Join(strings.Fields(p.text), " ")
 	for _, want := range []string{

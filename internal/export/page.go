@@ -49,7 +49,7 @@ type studentPage struct {
 	Submitted, Graded   string
 	Submission          string
 	Status              result.Status
-	Headline            string // what became of it, where it is not graded
+	Headline            string // what became of it, where it is not graded or not all of it is
 	Score, Max          float64
 	Bar                 int // of 100
 	Passed, Total       int
@@ -116,8 +116,12 @@ func pageOf(r *result.Report) studentPage {
 		said := summary(r, r)
 		p.Headline, p.Said = said[0], said[1:]
 	}
-	if r.Status == result.Rejected && len(r.Findings) > 0 {
+	switch {
+	case len(r.Findings) == 0:
+	case r.Status == result.Rejected:
 		p.Said = nil
+	case r.Status == result.Graded:
+		p.Headline = leftOut
 	}
 	for i, f := range r.Findings {
 		if i == maxFindings {

@@ -90,6 +90,7 @@ func plural(n int, word string) string {
 const (
 	notGraded = "Not graded, through a fault that is ours: no marks were given or taken."
 	refused   = "The submission was refused before anything was graded."
+	leftOut   = "Objects that are not allowed were left out, and the rest was graded."
 	nothing   = "Nothing was handed in."
 )
 
@@ -102,19 +103,16 @@ func summary(full, seen *result.Report) []string {
 		if text := lateness(full); text != "" {
 			lines = append(lines, text)
 		}
+		if len(full.Findings) > 0 {
+			lines = append(append(lines, leftOut), findings(full)...)
+		}
 		return lines
 	case result.Rejected:
 		lines := []string{refused}
 		if len(full.Findings) == 0 && full.Message != "" {
 			lines = append(lines, line(full.Message, textLimit))
 		}
-		for i, f := range full.Findings {
-			if i == maxFindings {
-				return append(lines, fmt.Sprintf("… and %d more", len(full.Findings)-i))
-			}
-			lines = append(lines, findingText(f))
-		}
-		return lines
+		return append(lines, findings(full)...)
 	case result.Missing:
 		return []string{nothing}
 	default:
@@ -124,6 +122,18 @@ func summary(full, seen *result.Report) []string {
 		}
 		return lines
 	}
+}
+
+// findings are a line each, as many as anybody reads.
+func findings(r *result.Report) []string {
+	var lines []string
+	for i, f := range r.Findings {
+		if i == maxFindings {
+			return append(lines, fmt.Sprintf("… and %d more", len(r.Findings)-i))
+		}
+		lines = append(lines, findingText(f))
+	}
+	return lines
 }
 
 // lateness says what being late costs, or "". It does not say how many points: those would be

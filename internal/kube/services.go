@@ -43,14 +43,23 @@ func (c *Client) DeleteServices(ctx context.Context, namespace string) error {
 	return nil
 }
 
+// Services returns the namespace's, or with "" all of the cluster's.
+func (c *Client) Services(ctx context.Context, namespace string) ([]corev1.Service, error) {
+	list, err := c.typed.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, environment(err, "list Services")
+	}
+	return list.Items, nil
+}
+
 // NodePorts returns the Services of all namespaces by the node ports that they hold.
 func (c *Client) NodePorts(ctx context.Context) (map[int32]corev1.Service, error) {
-	list, err := c.typed.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	all, err := c.Services(ctx, metav1.NamespaceAll)
 	if err != nil {
-		return nil, environment(err, "list the Services of the cluster")
+		return nil, err
 	}
 	holders := map[int32]corev1.Service{}
-	for _, s := range list.Items {
+	for _, s := range all {
 		for _, p := range s.Spec.Ports {
 			if p.NodePort != 0 {
 				holders[p.NodePort] = s

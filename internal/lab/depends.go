@@ -10,11 +10,10 @@ import (
 // a later one. Checks run in the order of the file, so what a check needs stands above it.
 func (p *problems) dependencies(l *Lab) {
 	index := map[string]int{}
-	var ids []string
+	ids := checkIDs(l)
 	for i, c := range l.Checks {
 		if _, ok := index[c.ID]; !ok && c.ID != "" {
 			index[c.ID] = i
-			ids = append(ids, c.ID)
 		}
 	}
 	for i, c := range l.Checks {

@@ -24,6 +24,7 @@ type Lab struct {
 	Tiers      []Tier  `json:"tiers,omitempty"` // the parts of the application; none where questions are all there is
 	Steps      []Step  `json:"steps"`           // the parts of README.md, in its order
 	Checks     []Check `json:"checks"`          // what is graded, in this order; points sum to 100
+	Policy     Policy  `json:"policy,omitzero"` // where it differs from what submissions may hold for every lab
 
 	// Files is the lab's folder: README.md, EXPLANATION.md, starter/, solution/, wrong/<check-id>/.
 	Files fs.FS `json:"-"`
@@ -48,6 +49,15 @@ type Tier struct {
 type Step struct {
 	ID    string `json:"id"`    // as in "labctl show STEP"
 	Title string `json:"title"` // as in README.md's heading "## Step N: TITLE"
+}
+
+// Policy is what a lab changes in the policy on submissions.
+type Policy struct {
+	// Kinds are allowed beyond those that every lab allows: EndpointSlice.
+	Kinds []string `json:"kinds,omitempty"`
+	// RefusedObjectCosts lists the checks that fail where an object is refused. The object is
+	// left out and the rest is graded. Without it, a refused object costs all marks.
+	RefusedObjectCosts []string `json:"refusedObjectCosts,omitempty"`
 }
 
 // Check is one thing that is graded. Exactly one of Reach, App, Internal, Resolve, Question

@@ -32,6 +32,9 @@ func rules(runs []string) map[string]schemaRule {
 		"Lab.steps":      items(1, nil),
 		"Lab.checks":     items(1, nil),
 
+		"Policy.kinds":              items(0, oneOfTexts(furtherKinds()...)),
+		"Policy.refusedObjectCosts": items(0, label),
+
 		"Tier.name":     label,
 		"Tier.image":    notEmpty,
 		"Tier.port":     port,

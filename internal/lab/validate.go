@@ -27,6 +27,7 @@ func (p *problems) validate(l *Lab, runs []string) {
 	p.steps(l)
 	p.checks(l, runs)
 	p.dependencies(l)
+	p.policy(l)
 	if sum := l.Points(); len(l.Checks) > 0 && !p.hasAny(".points") && math.Abs(sum-fullMarks) > 1e-9 {
 		p.at("checks", "points sum to %g, not to %g", sum, fullMarks)
 	}
@@ -111,6 +112,19 @@ func (p *problems) checks(l *Lab, runs []string) {
 			p.known(at+".visibility", "visibility", c.Visibility, []string{"hidden"})
 		}
 		p.body(at, l, c, runs)
+	}
+}
+
+func (p *problems) policy(l *Lab) {
+	for i, kind := range l.Policy.Kinds {
+		p.known(fmt.Sprintf("policy.kinds[%d]", i), "kind", kind, furtherKinds())
+	}
+	given := make(once)
+	for i, id := range l.Policy.RefusedObjectCosts {
+		at := fmt.Sprintf("policy.refusedObjectCosts[%d]", i)
+		if p.known(at, "check", id, checkIDs(l)) {
+			p.once(given, at, id)
+		}
 	}
 }
 
@@ -206,6 +220,19 @@ func (p *problems) image(field, ref string) {
 
 // categories are the parts of the catalogue, in their order.
 func categories() []string { return []string{"core", "concepts", "troubleshooting"} }
+
+func checkIDs(l *Lab) []string {
+	var ids []string
+	for _, c := range l.Checks {
+		if c.ID != "" {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// furtherKinds are those that a lab may allow beyond what every lab allows.
+func furtherKinds() []string { return []string{"EndpointSlice"} }
 
 func tierNames(l *Lab) []string {
 	var names []string

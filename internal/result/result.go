@@ -45,8 +45,8 @@ type Report struct {
 	Status     Status    `json:"status"`
 	Score      float64   `json:"score"` // meaningful only where Status is Graded
 	MaxScore   float64   `json:"maxScore"`
-	Message    string    `json:"message,omitempty"` // why, where Status is not Graded
-	Findings   []Finding `json:"findings,omitempty"`
+	Message    string    `json:"message,omitempty"`  // why, where Status is not Graded
+	Findings   []Finding `json:"findings,omitempty"` // why, or where Graded, for what objects were left out
 	Checks     []Check   `json:"checks"`
 	// What a class adds: whose it is, when it was handed in (UTC; nil where nobody knows), and
 	// what that costs.
@@ -89,7 +89,7 @@ func (r *Report) Final() float64 {
 	return max(0, r.Score-r.Late.Points)
 }
 
-// Finding is one reason for which a submission was refused.
+// Finding is one reason for which a submission, or an object of it, was refused.
 type Finding struct {
 	File     string `json:"file"`
 	Document int    `json:"document,omitempty"` // 1-based within the file

@@ -26,7 +26,7 @@ func (r *reader) police(objects []Object) []Object {
 				File: o.File, Document: o.Document, Field: field, Rule: "allowed-kinds-and-names", Message: fmt.Sprintf(format, args...),
 			})
 		}
-		if why := refusedKind(o.Object.GroupVersionKind()); why != "" {
+		if why := r.limits.refusedKind(o.Object.GroupVersionKind()); why != "" {
 			refuse("kind", "%s", why)
 			continue
 		}
@@ -68,7 +68,7 @@ func (r *reader) police(objects []Object) []Object {
 // only seconds later, and an address takes the longest, so Services go before pods.
 func rank(o Object) int {
 	switch o.Object.GetKind() {
-	case "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy":
+	case "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "EndpointSlice":
 		return 0
 	case "Service":
 		return 1
@@ -87,9 +87,19 @@ func allowedKinds() map[string]schema.GroupVersion {
 	}
 }
 
+// furtherKinds are those that a lab may allow.
+func furtherKinds() map[string]schema.GroupVersion {
+	return map[string]schema.GroupVersion{"EndpointSlice": {Group: "discovery.k8s.io", Version: "v1"}}
+}
+
 // refusedKind says why objects of the kind are not allowed, or "" where they are.
-func refusedKind(gvk schema.GroupVersionKind) string {
+func (l Limits) refusedKind(gvk schema.GroupVersionKind) string {
 	allowed := allowedKinds()
+	for kind, version := range furtherKinds() {
+		if slices.Contains(l.Kinds, kind) {
+			allowed[kind] = version
+		}
+	}
 	if want, ok := allowed[gvk.Kind]; ok {
 		if want == gvk.GroupVersion() {
 			return ""

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"labctl.dev/labctl/internal/result"
@@ -21,6 +23,8 @@ const (
 	maxMemory   = "1Gi"
 	maxStorage  = "1Gi"
 	maxGrace    = 120 // seconds
+
+	maxEndpoints = 20 // of one EndpointSlice
 
 	// reservedName is how the names of the grader's own containers begin.
 	reservedName = "labctl-"
@@ -68,6 +72,8 @@ func breaches(o Object, limits Limits) []result.Finding {
 		})
 	case "Service":
 		check(r, r.service)
+	case "EndpointSlice":
+		check(r, r.endpoints)
 	case "Secret":
 		check(r, r.secret)
 	case "PersistentVolumeClaim":
@@ -139,6 +145,22 @@ func (r *rules) service(s *corev1.Service) {
 	if s.Spec.ExternalName != "" && !r.own(s.Spec.ExternalName) {
 		r.refuse("spec.externalName", "own-names-only", "%q leads out of the lab; an alias may name a Service of the lab's namespace only: NAME.%s.svc.cluster.local",
 			s.Spec.ExternalName, orElse(r.limits.Namespace, "LAB"))
+	}
+}
+
+// endpoints may be any pods: who they are shows in the answers. What is no pod's address would
+// make the cluster's Services a way to other networks.
+func (r *rules) endpoints(s *discoveryv1.EndpointSlice) {
+	if len(s.Endpoints) > maxEndpoints {
+		r.refuse("endpoints", "bounded", "has %d endpoints; at most %d are allowed", len(s.Endpoints), maxEndpoints)
+	}
+	for i, e := range s.Endpoints {
+		for j, address := range e.Addresses {
+			at := fmt.Sprintf("endpoints[%d].addresses[%d]", i, j)
+			if ip, err := netip.ParseAddr(address); err != nil || !r.limits.Pods.Contains(ip) {
+				r.refuse(at, "pods-only", "%q is no pod's address; those are in %s", address, r.limits.Pods)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,6 +28,7 @@ type Submission struct {
 	Digest  string              // "sha256:…" of names and contents: the same for a folder and its archive
 	Objects []Object            // in the order in which they are to be applied
 	Answers map[string][]string // by the id of the question; from answers.yaml
+	Refused []result.Finding    // objects that were left out; only where Limits.LeaveOut
 
 	files map[string][]byte // all that was read, by slash-separated path
 }
@@ -59,16 +61,19 @@ func (s *Submission) Texts() [][]byte {
 
 // Limits bound what a submission may contain. A zero field means its default.
 type Limits struct {
-	Namespace string   // that manifests may name; naming none is always allowed
-	Images    []string // whose repositories containers may use, with any tag; none allows all
-	Files     int      // in the folder or archive, hidden ones apart; default 500
-	Depth     int      // folders within folders; default 8
-	Path      int      // length of a path in bytes; default 300
-	Archive   int64    // of an archive, in bytes; default 16 MiB
-	FileSize  int64    // of one manifest, in bytes; default 1 MiB
-	Size      int64    // of all that is read, in bytes; default 8 MiB
-	Unpacked  int64    // that an archive may unpack to, in bytes; default 256 MiB
-	Objects   int      // default 200
+	Namespace string       // that manifests may name; naming none is always allowed
+	Images    []string     // whose repositories containers may use, with any tag; none allows all
+	Files     int          // in the folder or archive, hidden ones apart; default 500
+	Depth     int          // folders within folders; default 8
+	Path      int          // length of a path in bytes; default 300
+	Archive   int64        // of an archive, in bytes; default 16 MiB
+	FileSize  int64        // of one manifest, in bytes; default 1 MiB
+	Size      int64        // of all that is read, in bytes; default 8 MiB
+	Unpacked  int64        // that an archive may unpack to, in bytes; default 256 MiB
+	Objects   int          // default 200
+	Pods      netip.Prefix // where pods have their addresses; an EndpointSlice may hold others nowhere
+	Kinds     []string     // allowed beyond those that always are: EndpointSlice
+	LeaveOut  bool         // an object that is refused is left out; the rest, if any, is a submission
 
 	Questions      []string // ids that answers.yaml may answer; none allows any
 	AnswersSuffice bool     // a submission without objects is one, too, if it has answers
@@ -292,7 +297,12 @@ func (r *reader) finish() (*Submission, error) {
 	}
 	answers := r.answers()
 	objects := r.decode()
+	unread := len(r.findings) > 0
 	objects = r.police(objects)
+	var leftOut []result.Finding
+	if r.limits.LeaveOut && !unread && len(objects) > 0 {
+		leftOut, r.findings = r.findings, nil
+	}
 	suffices := r.limits.AnswersSuffice && r.tree.hasAnswers()
 	if len(objects) == 0 && len(r.findings) == 0 && !suffices {
 		r.refuse(r.path, "has no Kubernetes object in it, in %d files named *.yaml, *.yml or *.json", len(r.tree.files))
@@ -300,5 +310,5 @@ func (r *reader) finish() (*Submission, error) {
 	if err := r.refusal(); err != nil {
 		return nil, err
 	}
-	return &Submission{Student: r.student, Digest: r.tree.digest(), Objects: objects, Answers: answers, files: r.tree.files}, nil
+	return &Submission{Student: r.student, Digest: r.tree.digest(), Objects: objects, Answers: answers, Refused: leftOut, files: r.tree.files}, nil
 }

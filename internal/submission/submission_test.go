@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,6 +106,82 @@ func TestDigestChangesWithContent(t *testing.T) {
 	}
 	if again := digest(txtar.File{Name: "a.yaml", Data: []byte(service)}, txtar.File{Name: "notes.txt"}); again != same {
 		t.Error("a file that is not read makes another digest")
+	}
+}
+
+// A lab can choose that an object which is refused is left out.
+func TestRefusedObjectsAreLeftOut(t *testing.T) {
+	t.Chdir(t.TempDir())
+	service := "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+	caught := "apiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {externalIPs: [192.0.2.1]}\n"
+	limits := submission.Limits{LeaveOut: true}
+	for name, test := range map[string]struct {
+		files map[string]string
+		left  int // objects; 0 means that the whole submission is refused
+		why   string
+	}{
+		"one of two":      {map[string]string{"a.yaml": service, "b.yaml": caught}, 1, "b.yaml, document 1: spec.externalIPs"},
+		"a kind":          {map[string]string{"a.yaml": service, "b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n"}, 1, "b.yaml, document 1: kind"},
+		"nothing is left": {map[string]string{"b.yaml": caught}, 0, "b.yaml, document 1: spec.externalIPs"},
+		"cannot be read":  {map[string]string{"a.yaml": service, "b.yaml": "{"}, 0, "b.yaml"},
+		"nothing refused": {map[string]string{"a.yaml": service}, 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var files []txtar.File
+			for name, data := range test.files {
+				files = append(files, txtar.File{Name: name, Data: []byte(data)})
+			}
+			writeFolder(t, dir, files)
+			s, err := submission.Read(dir, limits)
+			if test.left == 0 {
+				if err == nil || !strings.Contains(err.Error(), test.why) {
+					t.Fatalf("error %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var why []string
+			for _, f := range s.Refused {
+				why = append(why, fmt.Sprintf("%s, document %d: %s", f.File, f.Document, f.Field))
+			}
+			if len(s.Objects) != test.left || strings.Join(why, "; ") != test.why {
+				t.Errorf("%d objects, left out for %q", len(s.Objects), why)
+			}
+		})
+	}
+}
+
+// An EndpointSlice is allowed where the lab says so, and leads to pods only.
+func TestEndpointSlices(t *testing.T) {
+	t.Chdir(t.TempDir())
+	slice := func(addresses string) []txtar.File {
+		return []txtar.File{{Name: "s.yaml", Data: []byte("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\n" +
+			"addressType: IPv4\nendpoints: [{addresses: [" + addresses + "]}]\n")}}
+	}
+	pods := netip.MustParsePrefix("10.244.0.0/16")
+	for name, test := range map[string]struct {
+		addresses string
+		limits    submission.Limits
+		refused   string
+	}{
+		"a pod":         {"10.244.1.7", submission.Limits{Kinds: []string{"EndpointSlice"}, Pods: pods}, ""},
+		"not allowed":   {"10.244.1.7", submission.Limits{Pods: pods}, "EndpointSlice (discovery.k8s.io/v1) is not allowed"},
+		"the world":     {"10.244.1.7, 192.0.2.1", submission.Limits{Kinds: []string{"EndpointSlice"}, Pods: pods}, `endpoints[0].addresses[1]: "192.0.2.1" is no pod's address`},
+		"no address":    {"localhost", submission.Limits{Kinds: []string{"EndpointSlice"}, Pods: pods}, `"localhost" is no pod's address`},
+		"IPv4 in IPv6":  {`"::ffff:192.0.2.1"`, submission.Limits{Kinds: []string{"EndpointSlice"}, Pods: pods}, "is no pod's address"},
+		"nowhere known": {"10.244.1.7", submission.Limits{Kinds: []string{"EndpointSlice"}}, "is no pod's address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFolder(t, dir, slice(test.addresses))
+			_, err := submission.Read(dir, test.limits)
+			if (err == nil) != (test.refused == "") || err != nil && !strings.Contains(err.Error(), test.refused) {
+				t.Errorf("error %v, want %q", err, test.refused)
+			}
+		})
 	}
 }
 

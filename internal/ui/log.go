@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -15,8 +17,13 @@ const (
 	LogJSON = "json"
 )
 
-// jsonLog marks a log to which everything goes that would be text on standard error.
-type jsonLog struct{ *slog.JSONHandler }
+// logHandler is the process's log, and knows what was asked of it.
+type logHandler struct {
+	slog.Handler
+	w         io.Writer
+	json      bool // standard error is for records alone
+	verbosity int
+}
 
 // SetLog directs the process's log (log/slog's default) to w. In text, verbosity 2 and more
 // show every command of the engine and every API call. In JSON, steps, notes and the error
@@ -30,23 +37,62 @@ func SetLog(w io.Writer, verbosity int, format string) error {
 		level = slog.LevelDebug
 	}
 	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler
+	h := logHandler{w: w, json: format == LogJSON, verbosity: verbosity}
 	switch {
-	case format == LogJSON:
-		handler = jsonLog{slog.NewJSONHandler(w, options)}
+	case h.json:
+		h.Handler = slog.NewJSONHandler(w, options)
 	case verbosity < 2:
-		handler = slog.DiscardHandler
+		h.Handler = slog.DiscardHandler
 	default:
-		handler = slog.NewTextHandler(w, options)
+		h.Handler = slog.NewTextHandler(w, options)
 	}
-	slog.SetDefault(slog.New(handler))
+	slog.SetDefault(slog.New(h))
 	return nil
 }
 
 // LogsJSON tells whether standard error is for records alone.
 func LogsJSON() bool {
-	_, ok := slog.Default().Handler().(jsonLog)
-	return ok
+	h, ok := slog.Default().Handler().(logHandler)
+	return ok && h.json
+}
+
+// Details returns where what a program of labctl's tells while it works goes: standard error
+// where verbosity was asked for, records where the log is JSON. Nil drops it.
+func Details(source string) io.Writer {
+	h, ok := slog.Default().Handler().(logHandler)
+	switch {
+	case !ok || h.verbosity == 0:
+		return nil
+	case h.json:
+		return &lines{put: func(text string) error {
+			slog.Info(source, "line", text)
+			return nil
+		}}
+	}
+	return &lines{put: func(text string) error {
+		_, err := fmt.Fprintln(h.w, text)
+		return err
+	}}
+}
+
+// lines hands on each line that is written, without what a terminal would obey.
+type lines struct {
+	put  func(string) error
+	rest []byte // of a line whose end was not written yet
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		text, rest, ended := bytes.Cut(l.rest, []byte("\n"))
+		if !ended {
+			return len(p), nil
+		}
+		l.rest = rest
+		if err := l.put(CleanLines(string(text))); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // logStep writes how a step ended.

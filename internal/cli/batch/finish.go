@@ -44,14 +44,17 @@ func (r *run) finish(a *alike) error {
 			return err
 		}
 	}
-	var pairs []export.Pair
+	reports.Pairs = nil // those of an earlier run
 	for _, p := range a.pairs() {
-		pairs = append(pairs, export.Pair{A: p.A, B: p.B, Similarity: p.Similarity, Shared: p.Shared})
+		reports.Pairs = append(reports.Pairs, export.Pair{A: p.A, B: p.B, Similarity: p.Similarity, Shared: p.Shared})
 	}
-	if err := r.export(reports, "overview", overviewName, export.Options{Pages: batch.ReportsDir, Pairs: pairs}); err != nil {
+	if err := reports.SavePairs(r.folder.Path); err != nil {
 		return err
 	}
-	return r.summary(reports, len(pairs))
+	if err := r.export(reports, "overview", overviewName, export.Options{Pages: batch.ReportsDir}); err != nil {
+		return err
+	}
+	return r.summary(reports, len(reports.Pairs))
 }
 
 // export writes the class in one format: a file, or a file a student into a folder.

@@ -7,7 +7,6 @@ import (
 
 	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/lab"
-	"labctl.dev/labctl/internal/student"
 )
 
 // Names are the kinds of names that a command's argument may be. They add up: Labs|Steps.
@@ -49,7 +48,7 @@ func Matching(all []cobra.Completion, typed string) []cobra.Completion {
 
 // All returns every name of the kinds. Hidden checks have none.
 func All(flags *target.Flags, names Names) []cobra.Completion {
-	c, err := open(flags, (*student.Store).Peek)
+	c, err := Peek(flags)
 	if err != nil {
 		return nil
 	}
@@ -84,7 +83,7 @@ func within(l *lab.Lab, names Names) []cobra.Completion {
 
 // Options returns the options of a question of the lab that the student is in.
 func Options(flags *target.Flags, question string) []cobra.Completion {
-	c, err := open(flags, (*student.Store).Peek)
+	c, err := Peek(flags)
 	if err != nil {
 		return nil
 	}

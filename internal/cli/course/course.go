@@ -38,6 +38,11 @@ func Open(ctx context.Context, streams ui.Streams, flags *target.Flags) (*Course
 	return c, nil
 }
 
+// Peek is Open for completions, which print and change nothing.
+func Peek(flags *target.Flags) (*Course, error) {
+	return open(flags, (*student.Store).Peek)
+}
+
 // OpenLab is Open and Current at once.
 func OpenLab(ctx context.Context, streams ui.Streams, flags *target.Flags, id string) (*Course, *lab.Lab, *student.Lab, error) {
 	c, err := Open(ctx, streams, flags)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +30,6 @@ type Options struct {
 	JSON    string // file for the report; "-" is standard output, instead of the table
 	Sign    string // file of the private key to sign the report with
 	Keep    bool
-	Log     io.Writer // what the grader tells while it works; nil drops it
 }
 
 // NewCmd returns the command; run replaces Run in tests.
@@ -54,9 +52,6 @@ Exit codes: 0 full marks, 1 some check failed, 2 the submission or a flag is inv
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Path = args[0]
-			if verbose, err := cmd.Flags().GetCount("verbose"); err == nil && verbose > 0 {
-				opts.Log = streams.Err
-			}
 			return run(cmd.Context(), opts)
 		},
 	}
@@ -123,7 +118,7 @@ func grade(ctx context.Context, opts *Options, l *lab.Lab, report *result.Report
 	if err != nil {
 		return err
 	}
-	return t.Grade(ctx, l, sub, report, opts.Keep, progress, opts.Log)
+	return t.Grade(ctx, l, sub, report, opts.Keep, progress, ui.Details("grader"))
 }
 
 // output writes the report where the user wants it, also when there are no verdicts.

@@ -56,7 +56,7 @@ func Run(ctx context.Context, opts *Options) error {
 			return loadbalancer.Serves(ctx, e, task.Target.Cluster)
 		})
 		if err == nil {
-			session.Answers = task.Answers
+			session.Answers, session.Known = task.Answers, grader.Refused(l, task.Refused)
 		}
 		return session, err
 	})

@@ -68,6 +68,7 @@ func (t *Target) Grade(ctx context.Context, l *lab.Lab, sub *submission.Submissi
 	if err != nil {
 		return errors.Join(err, errClean)
 	}
+	r.Findings = sub.Refused
 	r.Labctl, r.Started, r.Student, r.Submission = head.Labctl, head.Started, head.Student, head.Submission
 	*head = r
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,7 +134,10 @@ func (t *Target) Places(namespace string) grader.Places {
 
 // Limits are what a submission for the lab may contain.
 func Limits(l *lab.Lab) submission.Limits {
-	return submission.Limits{Namespace: l.ID, Images: l.Images(), Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice()}
+	return submission.Limits{
+		Namespace: l.ID, Images: l.Images(), Questions: l.Questions(), AnswersSuffice: l.AnswersSuffice(),
+		Kinds: l.Policy.Kinds, LeaveOut: len(l.Policy.RefusedObjectCosts) > 0, Pods: netip.MustParsePrefix(cluster.PodSubnet()),
+	}
 }
 
 // Grading prepares to grade the submission for the lab. Grader output goes to log; nil drops it.
@@ -143,7 +147,7 @@ func (t *Target) Grading(l *lab.Lab, sub *submission.Submission, begin func(stri
 		return nil, fmt.Errorf("find labctl's own program: %w", err)
 	}
 	return &grader.Grading{
-		API: t.API, Lab: l, Labs: t.labs, Objects: sub.Unstructured(), Answers: sub.Answers, Begin: begin, Log: log,
+		API: t.API, Lab: l, Labs: t.labs, Objects: sub.Unstructured(), Refused: len(sub.Refused), Answers: sub.Answers, Begin: begin, Log: log,
 		Target: grader.Target{
 			Kubeconfig: t.Cluster.Kubeconfig, Context: t.Cluster.Context, Cluster: t.Cluster.Name, Provider: t.Engine.Provider(),
 		},

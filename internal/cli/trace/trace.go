@@ -62,6 +62,8 @@ Exit codes: 0 every path answers, 1 a path breaks, 2 usage, 3 environment.`,
 	cmd.Flags().IntVar(&opts.Port, "port", 0, "follow only this port of the Service (default: all)")
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&opts.Dot, "dot", false, "print a graph for Graphviz")
+	cmd.ValidArgsFunction = opts.complete
+	_ = cmd.RegisterFlagCompletionFunc("namespace", opts.completeNamespace) // the flag is there
 	return cmd
 }
 
@@ -84,9 +86,7 @@ func Run(ctx context.Context, opts *Options) error {
 			return err
 		}
 		opts.useCluster(c, mine)
-		if opts.Namespace = mine.Namespace; opts.Namespace == "" {
-			opts.Namespace = l.ID
-		}
+		opts.Namespace = namespaceOf(l, mine)
 	}
 	t, err := opts.trace(ctx, tiers(c.Catalog))
 	if err != nil {
@@ -99,6 +99,14 @@ func Run(ctx context.Context, opts *Options) error {
 		return &ui.ExitError{Code: 1}
 	}
 	return nil
+}
+
+// namespaceOf is where the student works on the lab.
+func namespaceOf(l *lab.Lab, mine *student.Lab) string {
+	if mine.Namespace == "" {
+		return l.ID
+	}
+	return mine.Namespace
 }
 
 // tiers is what all labs together know of applications, the outermost first.

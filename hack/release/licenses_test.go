@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"labctl.dev/labctl/internal/fault"
+)
+
+// The terms of a package are those beside it and above it, up to its module.
+func TestLicenses(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"LICENSE": "above everything", "m/LICENSE": "the module's\r\nterms\r\n", "m/a/b/COPYING.txt": "the package's", "m/a/license.go": "package a",
+		"m/NOTICE": "a notice", "m/c/LICENSE": "another package's", "m/a/LICENSES/x": "of a folder",
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &component{name: "example.com/m", version: "v1.0.0", terms: map[string][]byte{}}
+	if err := c.gather(filepath.Join(dir, "m", "a", "b"), filepath.Join(dir, "m")); err != nil {
+		t.Fatal(err)
+	}
+	text, err := licenseText([]*component{c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "===") {
+			said = append(said, line)
+		}
+	}
+	want := []string{
+		"labctl holds work of others, under the terms that follow.", "example.com/m v1.0.0",
+		"LICENSE", "the module's", "terms", "NOTICE", "a notice", "a/b/COPYING.txt", "the package's",
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
+	}
+	if _, err := licenseText([]*component{{name: "example.com/n", version: "v2.0.0"}}); fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "example.com/n v2.0.0 has no file") {
+		t.Errorf("a module without terms: %v", err)
+	}
+}
