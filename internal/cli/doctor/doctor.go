@@ -33,6 +33,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 line is ok, a warning or a failure with its remedy. It changes nothing.
 
 Exit code 0 means that nothing stands in the way, 3 that something failed.`,
+		Example: `  labctl doctor
+  labctl doctor --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}

@@ -37,6 +37,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Long: `Down removes the cluster, its load balancers, the containers beside it and its context
 in your kubeconfig. Images stay. A cluster that labctl did not make is refused; one that
 does not exist is fine.`,
+		Example: `  labctl down
+  labctl down --all`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.named = cmd.Flags().Changed("name")

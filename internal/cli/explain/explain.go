@@ -38,6 +38,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Long: `Explain CHECK shows what the last "labctl check" tried, hop by hop, and what came back, for
 a check that passed as well as for one that did not. Without CHECK it shows the lab's own
 explanation, once the lab is solved, or every step is, or with --give-up, which is recorded.`,
+		Example: `  labctl explain
+  labctl explain backend-reaches-db`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -35,6 +35,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Long: `Hint tells one thing more at each call: first what the last "labctl check" saw, then the
 lab's own hints, from gentle to plain. Without CHECK it is about the first check of the
 step that you are at which does not pass.`,
+		Example: `  labctl hint
+  labctl hint backend-reaches-db`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -32,8 +32,10 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	cmd := &cobra.Command{
 		Use:   "labs",
 		Short: "List the labs, and how far you are in each",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
+		Example: `  labctl labs
+  labctl labs --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}
 	opts.Target.AddLabs(cmd)
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print JSON")

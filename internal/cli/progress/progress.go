@@ -37,6 +37,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Short: "Show how far you have come",
 		Long: `Progress shows every lab that was started, step by step and check by check: when each check
 passed first, which passed once and fails now, hints that were shown, steps given up.`,
+		Example: `  labctl progress
+  labctl progress clusterip --json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

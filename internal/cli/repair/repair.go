@@ -35,8 +35,9 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Long: `Repair starts the nodes that have stopped and waits until the cluster is healthy. Where
 that does not help within two minutes, it recreates the cluster with the options that it
 was made with; the objects in it are lost then, and repair says so.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
+		Example: "  labctl repair",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.Name, "name", cluster.DefaultName, "the cluster's name")

@@ -48,6 +48,8 @@ you added, stay as they are and are named.
 --force starts over: changed files are replaced and the namespace is made anew. Copies of
 both are kept in the working folder, as FILE.bak-TIME and namespace.bak-TIME.
 With STEP only the files of that step are taken. What you reached stays in your progress.`,
+		Example: `  labctl reset
+  labctl reset database --force`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.cmd = cmd

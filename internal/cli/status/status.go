@@ -41,8 +41,10 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Use:   "status",
 		Short: "Show the cluster: its nodes, images and load balancer",
 		Long:  `Status shows how the cluster is without changing anything. Exit code 3 means not healthy.`,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
+		Example: `  labctl status
+  labctl status --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.Name, "name", cluster.DefaultName, "the cluster's name")

@@ -40,6 +40,8 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Short: "Print labctl's version, commit and date",
 		Long: `Version prints what this labctl was built from. With --check, and only then, it also asks
 the Go module proxy of GOPROXY whether there is a newer one, and says how to get it.`,
+		Example: `  labctl version
+  labctl version --check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}
