@@ -1,6 +1,7 @@
 package grader
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type Task struct {
 	Report string   `json:"report"` // the file to write
 	// Answers are the submission's to the lab's questions, by the check's id.
 	Answers map[string][]string `json:"answers,omitempty"`
+	// Laps is the file for what took how long; "" writes none.
+	Laps string `json:"laps,omitempty"`
 	// Verbose lets Ginkgo tell on standard output what it does.
 	Verbose bool `json:"verbose,omitempty"`
 }
@@ -45,7 +48,14 @@ func (t *suiteT) Fail() { t.failed = true }
 // that there is no report.
 func RunSuite(task Task, l *lab.Lab, connect Connect) error {
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	verdicts := Specs(l, connect)
+	var timed laps
+	verdicts := Specs(l, func(ctx context.Context) (*Session, error) {
+		session, err := connect(ctx)
+		if err == nil && task.Laps != "" {
+			session.Timed = timed.add
+		}
+		return session, err
+	})
 	var written error
 	ginkgo.ReportAfterSuite("write the report", func(suite ginkgo.Report) {
 		written = WriteReport(task.Report, Report(l, suite, verdicts()))
@@ -55,6 +65,9 @@ func RunSuite(task Task, l *lab.Lab, connect Connect) error {
 	reporter.Succinct = !task.Verbose
 	reporter.Verbose = task.Verbose
 	ginkgo.RunSpecs(&suiteT{}, "labctl "+l.ID, suite, reporter)
+	if task.Laps != "" {
+		_ = timed.write(task.Laps) // a grade does not depend on it
+	}
 	return written
 }
 
