@@ -48,7 +48,11 @@ func childChecks() []lab.Check {
 	failing := nodePort("all")
 	skipping := spread()
 	skipping.DependsOn = []string{failing.ID}
-	return []lab.Check{dbInternal(), failing, skipping}
+	checks := []lab.Check{dbInternal(), failing, skipping}
+	for i := range checks {
+		checks[i].Title, checks[i].Step = "check "+checks[i].ID, "one"
+	}
+	return checks
 }
 
 // willing is a cluster that takes everything but what its policies refuse.

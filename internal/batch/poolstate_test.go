@@ -29,7 +29,9 @@ func TestPoolState(t *testing.T) {
 		t.Errorf("closed: %+v", got)
 	}
 	p.release(first, nil)
-	gradeAll(t, p, many(6))
+	for range 6 {
+		gradeAll(t, p, many(1))
+	}
 	got := p.State()
 	if got.Made[Unsound] != 1 || got.Made[Recycled] == 0 || got.Running != 0 || got.Idle+got.Unmade != 2 {
 		t.Errorf("at last: %+v", got)

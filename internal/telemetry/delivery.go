@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -15,6 +16,24 @@ type delivery struct {
 
 	mu   sync.Mutex
 	tell func(string) // nil when it has told, or when the work is over
+}
+
+// The bounds of the delivery at the end. Whoever waits for a batch waits for its grades.
+const (
+	flushTime            = 3 * time.Second
+	flushTimeInterrupted = time.Second            // a part of what the process gets after Ctrl-C
+	flushTimeFailing     = 250 * time.Millisecond // the collector did not take what came before
+)
+
+// limit is how long the end may take.
+func (d *delivery) limit(interrupted bool) time.Duration {
+	switch {
+	case d.failing.Load():
+		return flushTimeFailing
+	case interrupted:
+		return flushTimeInterrupted
+	}
+	return flushTime
 }
 
 func newDelivery(warn func(string)) *delivery { return &delivery{tell: warn} }

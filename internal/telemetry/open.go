@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
@@ -28,13 +27,6 @@ const TextsVariable = "LABCTL_TRACE_ERRORS"
 const (
 	errorKinds = "kind"
 	errorTexts = "text"
-)
-
-// The bounds of the delivery at the end. Whoever waits for a batch waits for its grades.
-const (
-	flushTime            = 3 * time.Second
-	flushTimeInterrupted = time.Second            // a part of what the process gets after Ctrl-C
-	flushTimeFailing     = 250 * time.Millisecond // the collector did not take what came before
 )
 
 // Options say who records.
@@ -74,14 +66,7 @@ func Open(ctx context.Context, o Options) (recording context.Context, flush func
 	recording = WithProvider(ctx, provider, textsWanted(d))
 	recording = Continue(recording, map[string]string{"traceparent": os.Getenv("TRACEPARENT"), "tracestate": os.Getenv("TRACESTATE")})
 	return recording, func(working context.Context) {
-		limit := flushTime
-		switch {
-		case d.failing.Load():
-			limit = flushTimeFailing
-		case working.Err() != nil:
-			limit = flushTimeInterrupted
-		}
-		flushing, cancel := context.WithTimeout(context.WithoutCancel(working), limit)
+		flushing, cancel := context.WithTimeout(context.WithoutCancel(working), d.limit(working.Err() != nil))
 		defer cancel()
 		d.end(provider.Shutdown(flushing))
 	}
