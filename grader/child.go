@@ -1,6 +1,7 @@
 package grader
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ type Task struct {
 	Answers map[string][]string `json:"answers,omitempty"`
 	// Refused is how many faults the policy found with objects that were left out.
 	Refused int `json:"refused,omitempty"`
+	// Laps is the file for what took how long; "" writes none.
+	Laps string `json:"laps,omitempty"`
 	// Verbose lets Ginkgo tell on standard output what it does.
 	Verbose bool `json:"verbose,omitempty"`
 }
@@ -47,7 +50,14 @@ func (t *suiteT) Fail() { t.failed = true }
 // that there is no report.
 func RunSuite(task Task, l *lab.Lab, connect Connect) error {
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	verdicts := Specs(l, connect)
+	var timed laps
+	verdicts := Specs(l, func(ctx context.Context) (*Session, error) {
+		session, err := connect(ctx)
+		if err == nil && task.Laps != "" {
+			session.Timed = timed.add
+		}
+		return session, err
+	})
 	var written error
 	ginkgo.ReportAfterSuite("write the report", func(suite ginkgo.Report) {
 		written = WriteReport(task.Report, Report(l, suite, verdicts()))
@@ -57,6 +67,9 @@ func RunSuite(task Task, l *lab.Lab, connect Connect) error {
 	reporter.Succinct = !task.Verbose
 	reporter.Verbose = task.Verbose
 	ginkgo.RunSpecs(&suiteT{}, "labctl "+l.ID, suite, reporter)
+	if task.Laps != "" {
+		_ = timed.write(task.Laps) // a grade does not depend on it
+	}
 	return written
 }
 

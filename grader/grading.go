@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/telemetry"
 )
 
 // Labels of the namespaces that submissions are graded in. The owner's host and process
@@ -91,7 +93,9 @@ func (g *Grading) Run(ctx context.Context) (result.Report, error) {
 		return result.Report{}, err
 	}
 	end := g.Begin("grade lab " + g.Lab.ID)
-	r, err := g.process(ctx)
+	within, endSuite := telemetry.Begin(ctx, telemetry.Suite)
+	r, err := g.process(within)
+	endSuite(err)
 	end(err)
 	return r, err
 }
@@ -104,15 +108,22 @@ func (g *Grading) prepare(ctx context.Context) error {
 	}
 	g.Target.Namespace = fmt.Sprintf("labctl-%s-%s", g.Lab.ID, hex.EncodeToString(suffix))
 	end := g.Begin("apply the submission in namespace " + g.Target.Namespace)
-	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels(), containment.Annotations(g.Lab.Images()))
+	telemetry.Annotate(ctx, slog.String("k8s.namespace.name", g.Target.Namespace))
+	err := telemetry.In(ctx, telemetry.Admit, g.admit)
 	if err == nil {
-		err = containment.Contain(ctx, g.API, g.Target.Namespace, g.Lab.Policy.Kinds)
-	}
-	if err == nil {
-		err = g.apply(ctx)
+		err = telemetry.In(ctx, telemetry.Apply, g.apply)
 	}
 	end(err)
 	return err
+}
+
+// admit creates the namespace and contains it.
+func (g *Grading) admit(ctx context.Context) error {
+	err := g.API.CreateNamespace(ctx, g.Target.Namespace, g.labels(), containment.Annotations(g.Lab.Images()))
+	if err != nil {
+		return err
+	}
+	return containment.Contain(ctx, g.API, g.Target.Namespace, g.Lab.Policy.Kinds)
 }
 
 func (g *Grading) labels() map[string]string {
@@ -178,6 +189,10 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the system's temporary folder is swept anyway
 	task := Task{Lab: g.Lab.ID, Labs: g.Labs, Target: g.Target, Answers: g.Answers, Refused: g.Refused, Report: filepath.Join(dir, "report.json"), Verbose: g.Log != nil}
+	if telemetry.Wanted(ctx) {
+		task.Laps = filepath.Join(dir, "laps.json")
+		defer func() { telemetry.Replay(ctx, readLaps(task.Laps)) }()
+	}
 	stdin, err := json.Marshal(task)
 	if err != nil {
 		return result.Report{}, fmt.Errorf("encode the grader's task: %w", err)
@@ -211,7 +226,9 @@ func (g *Grading) Clean(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	return g.API.Discard(ctx, g.Target.Namespace)
+	return telemetry.In(ctx, telemetry.Remove, func(ctx context.Context) error {
+		return g.API.Discard(ctx, g.Target.Namespace)
+	})
 }
 
 // sweep removes namespaces that earlier runs on this host had no time to remove, and lets go

@@ -22,6 +22,17 @@ type tierState struct {
 	err     error
 }
 
+// outcome says in a word or two what became of the tier.
+func (t tierState) outcome() string {
+	switch {
+	case t.err != nil:
+		return "error"
+	case t.trouble != nil:
+		return "not ready"
+	}
+	return "ready"
+}
+
 // ready waits for a tier and returns its pods, sorted by name. The verdict is not nil
 // where the tier did not become ready: it is the check's.
 func (s *Session) ready(ctx context.Context, tier string) ([]corev1.Pod, *Verdict, error) {

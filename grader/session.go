@@ -12,6 +12,7 @@ import (
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/telemetry"
 )
 
 // Watcher shows the namespace's objects as they are, and waits until they are as wanted.
@@ -56,6 +57,9 @@ type Session struct {
 	Patience time.Duration
 	// Known are verdicts that still hold: these checks are not carried out again.
 	Known map[string]Verdict
+	// Timed, where it is not nil, is told what took how long. It is called by several goroutines
+	// at once.
+	Timed func(telemetry.Lap)
 
 	tiers    map[string]*future[tierState]
 	verdicts map[string]*future[Verdict]
@@ -114,7 +118,12 @@ func (s *Session) Start(ctx context.Context, ids []string) {
 func (s *Session) await(ctx context.Context) {
 	s.tiers = map[string]*future[tierState]{}
 	for _, t := range s.Lab.Tiers {
-		s.tiers[t.Name] = begin(func() tierState { return s.awaitTier(ctx, t) })
+		s.tiers[t.Name] = begin(func() tierState {
+			began := time.Now()
+			st := s.awaitTier(ctx, t)
+			s.timed(tierLap+t.Name, began, st.outcome(), st.err != nil)
+			return st
+		})
 	}
 }
 
@@ -199,6 +208,7 @@ func (s *Session) check(ctx context.Context, c lab.Check, turn []string) Verdict
 	defer cancel()
 	v := s.attempt(within, c)
 	v.Seconds = time.Since(start).Seconds()
+	s.timed("check "+c.ID, start, string(v.Status), v.Status == result.Error)
 	if disturbs(c) {
 		s.await(ctx) // the pods are others now; nobody else looks at them in this moment
 	}

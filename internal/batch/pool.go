@@ -3,10 +3,12 @@ package batch
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/telemetry"
 )
 
 // Site is a cluster in which submissions are graded, each in a namespace of its own.
@@ -34,6 +36,8 @@ type Pool struct {
 	changed chan struct{} // closed at the next change
 	slots   []*slot
 	broken  error // no cluster can be made
+	made    map[Cause]int
+	failed  int // makings
 }
 
 // slot is one cluster of the pool.
@@ -45,6 +49,7 @@ type slot struct {
 	claims  []string
 	closed  bool // it takes no more until it is made anew
 	making  bool
+	cause   Cause // of its next making
 }
 
 // PoolSize is how much a pool does at the same time.
@@ -57,9 +62,9 @@ type PoolSize struct {
 // NewPool returns a pool whose clusters are made when they are first needed. note is told what
 // becomes of them.
 func NewPool(sites Sites, size PoolSize, note func(string)) *Pool {
-	p := &Pool{sites: sites, perCluster: size.PerCluster, recycle: size.Recycle, note: note, changed: make(chan struct{})}
+	p := &Pool{sites: sites, perCluster: size.PerCluster, recycle: size.Recycle, note: note, changed: make(chan struct{}), made: map[Cause]int{}}
 	for n := range size.Clusters {
-		p.slots = append(p.slots, &slot{n: n})
+		p.slots = append(p.slots, &slot{n: n, cause: First})
 	}
 	return p
 }
@@ -73,10 +78,13 @@ const checkEvery = 10
 // Grade grades the submission in a cluster that has room for it. An error says that the
 // cluster was at fault, or that ctx ended.
 func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report, error) {
-	s, err := p.acquire(ctx, t.Claims)
+	within, end := telemetry.Begin(ctx, telemetry.Room)
+	s, err := p.acquire(within, t.Claims)
+	end(err)
 	if err != nil {
 		return result.Report{}, err
 	}
+	telemetry.Annotate(ctx, slog.Int("labctl.pool.cluster", s.n+1))
 	site := s.site // it stays while something runs in it
 	report, err := site.Grade(ctx, t, archive)
 	if ctx.Err() != nil {
@@ -85,7 +93,7 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 	}
 	suspect := err != nil || report.Status == result.Errored
 	if suspect || p.due(s) {
-		if unsound := site.Sound(ctx); unsound != nil && ctx.Err() == nil {
+		if unsound := telemetry.In(ctx, telemetry.Sound, site.Sound); unsound != nil && ctx.Err() == nil {
 			p.close(s, unsound.Error())
 			if suspect {
 				err = fmt.Errorf("cluster %d was at fault: %w", s.n+1, unsound)
@@ -168,10 +176,15 @@ func (p *Pool) make(ctx context.Context, s *slot) {
 	anew := s.graded > 0
 	p.mu.Unlock()
 	for range makings {
-		if site, err = p.sites.Make(ctx, s.n, anew); err == nil || ctx.Err() != nil {
+		err = telemetry.In(ctx, telemetry.Make, func(ctx context.Context) (err error) {
+			site, err = p.sites.Make(ctx, s.n, anew)
+			return err
+		})
+		if err == nil || ctx.Err() != nil {
 			break
 		}
 		p.note(fmt.Sprintf("cluster %d could not be made: %v", s.n+1, err))
+		p.count(&p.failed)
 		anew = true
 	}
 	p.mu.Lock()
@@ -179,6 +192,7 @@ func (p *Pool) make(ctx context.Context, s *slot) {
 	s.site, s.making = site, false
 	if err == nil {
 		s.graded = 0
+		p.made[s.cause]++
 	}
 	if err != nil && ctx.Err() == nil && p.broken == nil {
 		p.broken = err
@@ -193,7 +207,7 @@ func (p *Pool) close(s *slot, why string) {
 	if !s.closed {
 		p.note(fmt.Sprintf("cluster %d is made anew: %s", s.n+1, why))
 	}
-	s.closed = true
+	s.closed, s.cause = true, Unsound
 	s.graded = max(s.graded, 1)
 }
 
@@ -209,7 +223,7 @@ func (p *Pool) release(s *slot, claims []string) {
 	}
 	if p.recycle > 0 && s.graded >= p.recycle && !s.closed {
 		p.note(fmt.Sprintf("cluster %d is made anew after %d submissions", s.n+1, s.graded))
-		s.closed = true
+		s.closed, s.cause = true, Recycled
 	}
 	p.change()
 }

@@ -159,3 +159,14 @@ func TestServerIsGone(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The same is told of a server's queue as of a file's.
+func TestLookAtAServer(t *testing.T) {
+	srv := startServer(t)
+	s, err := OpenServer(t.Context(), srv.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	look3(t, s)
+}

@@ -68,8 +68,9 @@ type Store struct {
 // dialect is what the two databases write differently.
 type dialect struct {
 	blob, identity string
-	now            string // milliseconds since 1970 by the database's own clock
-	shared         bool   // several processes work at the same time
+	now            string                     // milliseconds since 1970 by the database's own clock
+	millis         func(column string) string // a time as those
+	shared         bool                       // several processes work at the same time
 }
 
 // OpenFile opens the database in a file, for one process at a time.
@@ -82,7 +83,8 @@ func OpenFile(ctx context.Context, name string) (*Store, error) {
 	db.SetMaxOpenConns(1) // a file has one writer
 	s := &Store{db: db, driver: riversqlite.New(db), say: dialect{
 		blob: "BLOB", identity: "INTEGER PRIMARY KEY AUTOINCREMENT",
-		now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		now:    "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		millis: func(c string) string { return "CAST(unixepoch(" + c + ", 'subsec') * 1000 AS INTEGER)" },
 	}}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the queue %s: %w", name, err), db.Close())
@@ -104,7 +106,9 @@ func OpenServer(ctx context.Context, address string) (*Store, error) {
 	db.SetMaxOpenConns(16)
 	s := &Store{db: db, driver: riverdatabasesql.New(db), say: dialect{
 		blob: "BYTEA", identity: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-		now: "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", shared: true,
+		now:    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+		millis: func(c string) string { return "CAST(extract(epoch FROM " + c + ") * 1000 AS BIGINT)" },
+		shared: true,
 	}}
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(unreachable(parsed, err), db.Close())

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/telemetry"
 )
 
 // attempts is how often a grading is tried where the fault is ours.
@@ -53,7 +54,7 @@ func (s *Store) Add(ctx context.Context, t Task, archive []byte) (added bool, er
 
 // insert makes the job of a task.
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, t Task) error {
-	job, err := s.queue.InsertTx(ctx, tx, gradeArgs{t}, &river.InsertOpts{Queue: Queue(t.Lab, t.Version), MaxAttempts: attempts})
+	job, err := s.queue.InsertTx(ctx, tx, gradeArgs{t, telemetry.Carry(ctx)}, &river.InsertOpts{Queue: Queue(t.Lab, t.Version), MaxAttempts: attempts})
 	if err != nil {
 		return err
 	}

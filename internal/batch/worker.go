@@ -27,7 +27,12 @@ type Grader interface {
 }
 
 // gradeArgs are a job in the queue.
-type gradeArgs struct{ Task }
+type gradeArgs struct {
+	Task
+	// Trace is what makes the grading a part of the trace of whoever queued it; nil where that
+	// was not traced.
+	Trace map[string]string `json:"trace,omitempty"`
+}
 
 // Kind names the jobs of this sort.
 func (gradeArgs) Kind() string { return jobKind }
@@ -68,16 +73,19 @@ type Worker struct {
 	Times    Times
 	// ID names the worker; it is unique.
 	ID string
+	// Observer, where it is not nil, is told what becomes of jobs.
+	Observer Observer
 
-	mu    sync.Mutex
-	doing map[int64]string
+	mu     sync.Mutex
+	doing  map[int64]string
+	beaten time.Time // the last sign of life that reached the queue
 }
 
 // Run works until ctx ends, and returns when nothing is under way any more: what is not done
 // is back in the queue.
 func (w *Worker) Run(ctx context.Context) error {
 	w.doing = map[int64]string{}
-	if err := w.Store.beat(ctx, w.ID, nil); err != nil {
+	if err := w.alive(ctx); err != nil {
 		return err
 	}
 	workers := river.NewWorkers()
@@ -121,7 +129,7 @@ func (w *Worker) live(ctx context.Context) {
 	for {
 		// A queue that is out of reach for a moment is asked again at the next tick; if it stays
 		// so, somebody else takes over, and whoever writes first counts.
-		_ = w.Store.beat(ctx, w.ID, w.activities())
+		_ = w.alive(ctx)
 		if w.Store.say.shared {
 			_ = w.Store.takeOver(ctx, w.Times.Dead)
 		}
@@ -169,42 +177,59 @@ type gradeWorker struct {
 
 // Work grades one submission and writes the grade, together with the job's end.
 func (g *gradeWorker) Work(ctx context.Context, job *river.Job[gradeArgs]) error {
-	w, t := g.worker, job.Args.Task
-	w.note(job.ID, t.Digest)
+	w := g.worker
+	w.note(job.ID, job.Args.Digest)
 	defer w.note(job.ID, "")
+	ctx, ended := w.observe(ctx, job)
+	done := try{outcome: Panicked}
+	defer func() { ended(done) }()
+	done = w.try(ctx, job)
+	return done.answer
+}
+
+// try tries once to grade the submission of the job.
+func (w *Worker) try(ctx context.Context, job *river.Job[gradeArgs]) try {
+	t := job.Args.Task
+	lost := func(err error) try {
+		if ctx.Err() != nil {
+			return try{Interrupted, nil, river.JobSnooze(0)}
+		}
+		return try{LostQueue, err, river.JobSnooze(w.Times.Retry)}
+	}
 	done, err := w.Store.Find(ctx, t.Key)
 	if err != nil {
-		return river.JobSnooze(w.Times.Retry)
+		return lost(err)
 	}
 	if done != nil {
-		return nil
+		return try{outcome: Known}
 	}
 	lethal, err := w.Store.lethal(ctx, t.Key)
 	if err != nil {
-		return river.JobSnooze(w.Times.Retry)
+		return lost(err)
 	}
 	if lethal {
 		return w.finish(ctx, job, Grade{Key: t.Key, Report: failed(t, "whoever graded it died, again and again"), Attempts: job.Attempt, Worker: w.ID})
 	}
 	archive, err := w.Store.Archive(ctx, t.Digest)
 	if err != nil {
-		return river.JobSnooze(w.Times.Retry)
+		return lost(err)
 	}
 	report, err := w.Grader.Grade(ctx, t, archive)
 	switch {
 	case ctx.Err() != nil:
-		return river.JobSnooze(0) // whoever runs next does it over
+		return try{Interrupted, nil, river.JobSnooze(0)} // whoever runs next does it over
 	case err != nil:
-		return river.JobSnooze(w.Times.Retry)
+		return try{LostCluster, err, river.JobSnooze(w.Times.Retry)}
 	case report.Status == result.Errored && job.Attempt < job.MaxAttempts:
-		return fmt.Errorf("not graded: %s", report.Message)
+		err := fmt.Errorf("not graded: %s", report.Message)
+		return try{Failed, err, err}
 	}
 	return w.finish(ctx, job, Grade{Key: t.Key, Report: report, Attempts: job.Attempt, Worker: w.ID})
 }
 
 // finish writes the grade and ends the job in one step. A queue that is out of reach is waited
 // for: the work is done, and only has to be written down.
-func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade) error {
+func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade) try {
 	tick := time.NewTicker(w.Times.Poll)
 	defer tick.Stop()
 	for {
@@ -219,12 +244,15 @@ func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade)
 			}
 			return err
 		})
+		if err == nil && g.Report.Status == result.Errored {
+			return try{outcome: Outcome(g.Report.Status), why: errors.New(g.Report.Message)}
+		}
 		if err == nil {
-			return nil
+			return try{outcome: Outcome(g.Report.Status)}
 		}
 		select {
 		case <-ctx.Done():
-			return river.JobSnooze(0)
+			return try{Interrupted, nil, river.JobSnooze(0)}
 		case <-tick.C:
 		}
 	}

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("AUTOGRADER", autograder)
 			// testscript puts the folder of its commands first.
 			env.Setenv("BIN", filepath.SplitList(env.Getenv("PATH"))[0])
+			env.Values[collectorKey{}] = &collector{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -45,6 +46,9 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			// script FILE STEP: writes what a pipeline's step or job runs to STEP.sh.
 			"script": script,
+			// collector: takes traces at $COLLECTOR. spans REGEXP: one of them is so.
+			"collector": collect,
+			"spans":     spans,
 		},
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl.dev/labctl/internal/cli/observe"
 	"labctl.dev/labctl/internal/cli/sites"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/ui"
@@ -16,6 +17,7 @@ type Options struct {
 	Streams ui.Streams
 	Pool    sites.Flags
 	Queue   sites.QueueFlags
+	Watch   observe.Flags
 
 	Submissions string
 	Lab         string
@@ -80,6 +82,7 @@ fault of theirs: run it again), 2 what was given is invalid, 3 the environment f
 	f.Float64Var(&opts.Similar, "similar", 0.8, "list pairs of submissions that are at least so similar (0 to 1; 0 lists none)")
 	opts.Pool.Add(cmd)
 	opts.Queue.Add(cmd)
+	opts.Watch.Add(cmd)
 	cmd.AddCommand(newStatusCmd(streams, nil))
 	return cmd
 }

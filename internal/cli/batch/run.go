@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"sync"
 
 	"labctl.dev/labctl/internal/batch"
 	"labctl.dev/labctl/internal/class"
+	"labctl.dev/labctl/internal/cli/observe"
 	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/export"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/telemetry"
 	"labctl.dev/labctl/internal/ui"
 )
 
@@ -41,6 +44,11 @@ func Run(ctx context.Context, opts *Options) error {
 	if opts.Out == "" {
 		return fault.Inputf("where to? --out is missing").WithRemedy("labctl batch %s --lab %s --out graded", opts.Submissions, l.ID)
 	}
+	watched, err := opts.Watch.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer watched.Close()
 	folder, err := batch.Create(opts.Out, result.Lab{ID: l.ID, Title: l.Title, Version: l.Version})
 	if err != nil {
 		return err
@@ -50,7 +58,7 @@ func Run(ctx context.Context, opts *Options) error {
 		return err
 	}
 	rules.note(&folder.Book)
-	r := &run{opts: opts, lab: l, catalog: catalog, rules: rules, folder: folder, class: found}
+	r := &run{opts: opts, lab: l, catalog: catalog, rules: rules, folder: folder, class: found, watched: watched}
 	return r.all(ctx)
 }
 
@@ -122,12 +130,27 @@ type run struct {
 	rules   *rules
 	folder  *batch.Folder
 	class   *class.Class
+	watched *observe.Server
+	id      string // of this process as a worker
 }
 
-// all enters, grades and writes down.
+// all does the batch, and records it.
 func (r *run) all(ctx context.Context) error {
 	progress := ui.NewProgress(r.opts.Streams)
 	defer progress.Close()
+	r.id = batch.NewID("batch")
+	recording, flush := observe.Trace(ctx, progress, r.opts.Streams.Err, r.id)
+	defer func() { flush(ctx) }()
+	recording, span := telemetry.Start(recording, "batch",
+		slog.String("labctl.batch.id", r.folder.Book.ID), slog.String("labctl.lab.id", r.lab.ID), slog.String("labctl.lab.version", r.lab.Version),
+		slog.Int("labctl.students", len(r.class.Students)))
+	err := r.work(recording, progress)
+	span.End(err)
+	return err
+}
+
+// work enters, grades and writes down.
+func (r *run) work(ctx context.Context, progress *ui.Progress) error {
 	store, err := r.folder.Store(ctx, r.opts.Queue.Named())
 	if err != nil {
 		return err
@@ -142,9 +165,11 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 	}
+	ctx = r.watched.Serve(ctx, progress, store, []string{r.lab.ID})
 	v := newView(r.opts.Streams, progress)
 	alike := newAlike(r.opts.Similar, r.lab)
 	end := progress.Begin("Reading the submissions")
+	_, reading := telemetry.Start(ctx, "read submissions")
 	exclusive := false
 	err = r.folder.Enter(ctx, store, batch.Plan{
 		Class: r.class, Limits: target.Limits(r.lab), Regrade: r.opts.Regrade, Students: r.opts.Students, FileName: export.FileName,
@@ -154,6 +179,7 @@ func (r *run) all(ctx context.Context) error {
 			exclusive = exclusive || len(h.Claims) > 0
 		},
 	})
+	reading.End(err)
 	end(err)
 	if err != nil {
 		return err
@@ -163,7 +189,10 @@ func (r *run) all(ctx context.Context) error {
 		return r.resumable(err)
 	}
 	progress.Close()
-	return r.finish(alike)
+	_, writing := telemetry.Start(ctx, "write results")
+	err = r.finish(alike)
+	writing.End(err)
+	return err
 }
 
 // grade works on the queue until every submission of the batch has its grade.
@@ -183,10 +212,12 @@ func (r *run) grade(ctx context.Context, store *batch.Store, v *view, progress *
 	}
 	if size.Clusters > 0 && pending {
 		progress.Note(fmt.Sprintf("grading in %d of this machine's clusters, %d at a time in each", size.Clusters, size.PerCluster))
+		pool := r.opts.Pool.Pool(r.catalog, size, progress, stop)
 		worker := &batch.Worker{
-			Store: store, Grader: r.opts.Pool.Pool(r.catalog, size, progress, stop), Queues: []string{batch.Queue(r.lab.ID, r.lab.Version)},
-			Parallel: size.Clusters * size.PerCluster, Times: times, ID: batch.NewID("batch"),
+			Store: store, Grader: pool, Queues: []string{batch.Queue(r.lab.ID, r.lab.Version)},
+			Parallel: size.Clusters * size.PerCluster, Times: times, ID: r.id,
 		}
+		r.watched.Work(worker, pool.State)
 		working.Go(func() {
 			if err := worker.Run(ctx); err != nil {
 				stop(err)

@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/grader"
+	"labctl.dev/labctl/internal/batch"
+	"labctl.dev/labctl/internal/cli/observe"
 	"labctl.dev/labctl/internal/cli/report"
 	"labctl.dev/labctl/internal/cli/target"
 	"labctl.dev/labctl/internal/fault"
@@ -18,6 +21,7 @@ import (
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/telemetry"
 	"labctl.dev/labctl/internal/ui"
 )
 
@@ -107,17 +111,32 @@ func Run(ctx context.Context, opts *Options) error {
 
 // grade reads, applies and grades; the report is filled in as far as it is known.
 func grade(ctx context.Context, opts *Options, l *lab.Lab, report *result.Report) error {
+	progress := ui.NewProgress(opts.Streams)
+	defer progress.Close()
+	recording, flush := observe.Trace(ctx, progress, opts.Streams.Err, batch.NewID("grade"))
+	defer func() { flush(ctx) }()
+	recording, span := telemetry.Start(recording, "submission", slog.String("labctl.lab.id", l.ID), slog.String("labctl.lab.version", l.Version))
+	err := gradeIn(recording, opts, l, report, progress)
+	if report.Submission != "" {
+		span.Set(slog.String("labctl.submission.digest", report.Submission))
+	}
+	span.End(err)
+	return err
+}
+
+func gradeIn(ctx context.Context, opts *Options, l *lab.Lab, report *result.Report, progress *ui.Progress) error {
+	_, end := telemetry.Begin(ctx, telemetry.Read)
 	sub, err := submission.Read(opts.Path, target.Limits(l))
+	end(err)
 	if err != nil {
 		return err
 	}
-	progress := ui.NewProgress(opts.Streams)
-	defer progress.Close()
 	report.Student, report.Submission = sub.Student, sub.Digest
 	t, err := opts.Target.Open(ctx, progress)
 	if err != nil {
 		return err
 	}
+	telemetry.Annotate(ctx, slog.String("k8s.cluster.name", t.Cluster.Name))
 	return t.Grade(ctx, l, sub, report, opts.Keep, progress, ui.Details("grader"))
 }
 

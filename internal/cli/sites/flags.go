@@ -71,25 +71,25 @@ func (f *Flags) Size(ctx context.Context, exclusive bool) (batch.PoolSize, error
 	return size, nil
 }
 
-// Pool returns the clusters as a grader, which calls stop when no cluster can be made.
-func (f *Flags) Pool(catalog *lab.Catalog, size batch.PoolSize, progress *ui.Progress, stop context.CancelCauseFunc) batch.Grader {
+// Pool returns the clusters, which call stop when none can be made.
+func (f *Flags) Pool(catalog *lab.Catalog, size batch.PoolSize, progress *ui.Progress, stop context.CancelCauseFunc) *Pool {
 	steps := quiet{progress}
-	return breaking{batch.NewPool(&Sites{
+	return &Pool{batch.NewPool(&Sites{
 		Flags: f.Target, LoadBalancer: f.LoadBalancer, NodeImage: f.NodeImage, Catalog: catalog, Steps: steps,
 	}, size, steps.Note), stop}
 }
 
-// breaking ends the work when the pool can make no cluster.
-type breaking struct {
+// Pool is a batch.Pool that ends the work when it can make no cluster.
+type Pool struct {
 	*batch.Pool
 	stop context.CancelCauseFunc
 }
 
 // Grade implements batch.Grader.
-func (b breaking) Grade(ctx context.Context, t batch.Task, archive []byte) (result.Report, error) {
-	report, err := b.Pool.Grade(ctx, t, archive)
-	if broken := b.Broken(); broken != nil {
-		b.stop(broken)
+func (p *Pool) Grade(ctx context.Context, t batch.Task, archive []byte) (result.Report, error) {
+	report, err := p.Pool.Grade(ctx, t, archive)
+	if broken := p.Broken(); broken != nil {
+		p.stop(broken)
 	}
 	return report, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/telemetry"
 	"labctl.dev/labctl/internal/ui"
 )
 
@@ -135,6 +137,7 @@ func (s *site) Grade(ctx context.Context, t batch.Task, archive []byte) (result.
 	if err != nil {
 		return result.Report{}, err
 	}
+	telemetry.Annotate(ctx, slog.String("k8s.cluster.name", s.target.Cluster.Name))
 	report := target.NewReport(l)
 	if err := s.grade(ctx, l, t, archive, &report); err != nil {
 		target.Explain(&report, err)
@@ -147,7 +150,9 @@ func (s *site) grade(ctx context.Context, l *lab.Lab, t batch.Task, archive []by
 	if l.Version != t.Version {
 		return fault.Environmentf("this labctl has version %s of lab %s, not %s", l.Version, l.ID, t.Version)
 	}
+	_, end := telemetry.Begin(ctx, telemetry.Read)
 	sub, err := submission.Unpack(archive, "submission", target.Limits(l))
+	end(err)
 	if err != nil {
 		return err
 	}

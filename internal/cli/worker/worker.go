@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/internal/batch"
+	"labctl.dev/labctl/internal/cli/observe"
 	"labctl.dev/labctl/internal/cli/sites"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
@@ -22,6 +23,7 @@ type Options struct {
 	Streams ui.Streams
 	Pool    sites.Flags
 	Queue   sites.QueueFlags
+	Watch   observe.Flags
 	Labs    []string
 }
 
@@ -40,13 +42,15 @@ others take over what it was at; nothing is graded twice.
 
 It takes what is queued for the labs that it has, each in the version that it has.`,
 		Example: `  labctl worker --queue postgres://labctl@db.example.org/labctl
-  labctl worker --queue postgres://labctl@db.example.org/labctl --lab clusterip --clusters 2`,
+  labctl worker --queue postgres://labctl@db.example.org/labctl --lab clusterip --clusters 2
+  labctl worker --queue postgres://labctl@db.example.org/labctl --metrics 9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) },
 	}
 	cmd.Flags().StringSliceVar(&opts.Labs, "lab", nil, "only grade these labs (default: all)")
 	opts.Pool.Add(cmd)
 	opts.Queue.Add(cmd)
+	opts.Watch.Add(cmd)
 	return cmd
 }
 
@@ -60,10 +64,15 @@ func Run(ctx context.Context, opts *Options) error {
 	if opts.Queue.Named() == "" {
 		return fault.Inputf("which queue? --queue is missing").WithRemedy("labctl worker --queue postgres://user@host/database")
 	}
-	queues, err := opts.queues(catalog)
+	labs, err := opts.labs(catalog)
 	if err != nil {
 		return err
 	}
+	watched, err := opts.Watch.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer watched.Close()
 	size, err := opts.Pool.Size(ctx, false)
 	if err != nil {
 		return err
@@ -78,13 +87,17 @@ func Run(ctx context.Context, opts *Options) error {
 	defer func() { _ = store.Close() }() // every write was committed
 	progress := ui.NewProgress(opts.Streams)
 	defer progress.Close()
-	working, stop := context.WithCancelCause(ctx)
+	id := batch.NewID("worker")
+	recording, flush := observe.Trace(ctx, progress, opts.Streams.Err, id)
+	defer func() { flush(ctx) }()
+	working, stop := context.WithCancelCause(watched.Serve(recording, progress, store, ids(labs)))
 	defer stop(nil)
-	g := grader{opts.Pool.Pool(catalog, size, progress, stop), opts, progress}
+	pool := opts.Pool.Pool(catalog, size, progress, stop)
 	w := &batch.Worker{
-		Store: store, Grader: g, Queues: queues, Parallel: size.Clusters * size.PerCluster,
-		Times: batch.DefaultTimes(), ID: batch.NewID("worker"),
+		Store: store, Grader: grader{pool, opts, progress}, Queues: queues(labs), Parallel: size.Clusters * size.PerCluster,
+		Times: batch.DefaultTimes(), ID: id,
 	}
+	watched.Work(w, pool.State)
 	progress.Note(fmt.Sprintf("worker %s: %d clusters, %d submissions at a time in each; Ctrl-C ends it", w.ID, size.Clusters, size.PerCluster))
 	err = w.Run(working)
 	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
@@ -96,23 +109,33 @@ func Run(ctx context.Context, opts *Options) error {
 	return err
 }
 
-// queues are those of the labs that this worker grades.
-func (o *Options) queues(catalog *lab.Catalog) (queues []string, err error) {
-	labs := catalog.Labs
-	if len(o.Labs) > 0 {
-		labs = nil
-		for _, id := range o.Labs {
-			l, err := catalog.Lab(id)
-			if err != nil {
-				return nil, err
-			}
-			labs = append(labs, l)
+// labs are those that this worker grades.
+func (o *Options) labs(catalog *lab.Catalog) (labs []*lab.Lab, err error) {
+	if len(o.Labs) == 0 {
+		return catalog.Labs, nil
+	}
+	for _, id := range o.Labs {
+		l, err := catalog.Lab(id)
+		if err != nil {
+			return nil, err
 		}
+		labs = append(labs, l)
 	}
+	return labs, nil
+}
+
+func ids(labs []*lab.Lab) (all []string) {
 	for _, l := range labs {
-		queues = append(queues, batch.Queue(l.ID, l.Version))
+		all = append(all, l.ID)
 	}
-	return queues, nil
+	return all
+}
+
+func queues(labs []*lab.Lab) (all []string) {
+	for _, l := range labs {
+		all = append(all, batch.Queue(l.ID, l.Version))
+	}
+	return all
 }
 
 // grader tells about what is graded.
