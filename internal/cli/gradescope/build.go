@@ -140,7 +140,7 @@ func (o *BuildOptions) tell(l *lab.Lab, p gradescope.Parts, size int) {
 		fmt.Fprintln(next, "Note: the zip holds the queue's password, and so will Gradescope: keep the file to yourself, and the role in the database small")
 	}
 	fmt.Fprintf(next, "Next: in Gradescope, %g autograder points, a time limit of at least %s, base image Ubuntu 22.04; upload the zip at Configure Autograder\n",
-		points, p.Config.Limit())
+		points, ui.Duration(p.Config.Limit()))
 }
 
 // lab finds the lab, and its folder where it is not the one that every labctl has.

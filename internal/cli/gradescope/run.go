@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -65,6 +66,10 @@ func (t *trouble) Unwrap() error { return t.error }
 
 // Run works on the submission in the container.
 func Run(ctx context.Context, opts *RunOptions) error {
+	if info, err := os.Stat(opts.Root); err != nil || !info.IsDir() {
+		return fault.Inputf("there is no folder %s: this is not Gradescope's container", opts.Root).
+			WithRemedy("to make an autograder: labctl gradescope build; to try it elsewhere: --root DIR")
+	}
 	j := &job{opts: opts, root: gradescope.Root(opts.Root), began: time.Now()}
 	j.report = result.Report{Schema: result.Schema, Started: j.began.UTC(), Checks: []result.Check{}}
 	err := j.open()
@@ -161,7 +166,11 @@ func (j *job) explain(err error) {
 			j.say("hint: %s", remedy)
 		}
 	}
-	j.say("%s\t%s", r.Status, r.Submission)
+	status := string(r.Status)
+	if r.Status == result.Graded && j.config.Mode == gradescope.Manifests {
+		status = "read"
+	}
+	j.say("%s\t%s", status, r.Submission)
 	for _, f := range r.Findings {
 		j.say("refused\t%s\t%s\t%s", f.File, f.Field, f.Message)
 	}
