@@ -43,6 +43,9 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			// script FILE STEP: writes what a pipeline's step or job runs to STEP.sh.
 			"script": script,
+			// unzip FILE DIR, results FILE: see gradescope_test.go.
+			"unzip":   unzip,
+			"results": results,
 		},
 	})
 }
