@@ -15,20 +15,18 @@ import (
 
 // JoinServer connects to a server's queue as somebody who hands in and waits, and grades nothing.
 // It makes no tables, so that its role in the database needs few rights (docs/ci.md lists them),
-// and keeps no connection open, since a whole class may be waiting at the same time.
+// and keeps no connection open while it waits, since a whole class may do so at the same time.
 func JoinServer(ctx context.Context, address string) (*Store, error) {
 	s, parsed, err := connect(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(1)
-	s.db.SetMaxIdleConns(0)
-	for _, table := range []string{"labctl_task", "labctl_grade", "labctl_worker", "river_job"} {
-		if _, err := s.db.ExecContext(ctx, "SELECT 1 FROM "+table+" LIMIT 0"); err != nil {
-			unready := fault.Environmentf("%w", unreachable(parsed, err)).
-				WithRemedy("start labctl worker for this queue once, which makes its tables, and grant the rights that docs/ci.md lists")
-			return nil, errors.Join(unready, s.Close())
-		}
+	s.db.SetConnMaxIdleTime(time.Second)
+	if _, err := s.db.ExecContext(ctx, "SELECT 1 FROM labctl_task, labctl_grade, labctl_worker, river_job LIMIT 0"); err != nil {
+		unready := fault.Environmentf("%w", unreachable(parsed, err)).
+			WithRemedy("start labctl worker for this queue once, which makes its tables, and grant the rights that docs/ci.md lists")
+		return nil, errors.Join(unready, s.Close())
 	}
 	if err := s.inserter(slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -177,5 +178,23 @@ func TestAwaitEndsWhereNobodyGrades(t *testing.T) {
 		if g := await(t, s, newStand(), again); g.Report.Status != result.Graded {
 			t.Errorf("%s: %+v", statement, g.Report)
 		}
+	}
+}
+
+// Whoever hands in from elsewhere does not share the workers' folder.
+func TestArchivesThatAreNotInTheFolder(t *testing.T) {
+	s := openFile(t)
+	k := handIn(t, s, 0, handed(t, "one"))
+	s.Archives = t.TempDir()
+	if grade := await(t, s, newStand(), k); grade.Report.Status != result.Graded {
+		t.Errorf("%+v", grade.Report)
+	}
+	two := handed(t, "two")
+	handIn(t, s, 0, two)
+	if data, err := s.Archive(t.Context(), two.Digest); err != nil || !bytes.Equal(data, two.Archive) {
+		t.Errorf("from the folder came %d bytes, %v", len(data), err)
+	}
+	if _, err := s.Archive(t.Context(), "sha256:none"); err == nil {
+		t.Error("an archive was found that nobody handed in")
 	}
 }

@@ -1,6 +1,5 @@
 //go:build e2e
 
-// Package servertest gives a test a PostgreSQL server of its own.
 package servertest
 
 import (
