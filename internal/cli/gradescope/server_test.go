@@ -283,6 +283,15 @@ func TestServerComesBack(t *testing.T) {
 	<-done
 }
 
+// Without the tables, which workers make, the instructor is told what to do.
+func TestServerHasNoTables(t *testing.T) {
+	c := &assignment{role: servertest.Start(t).Address}
+	r, out := autograde(t, c.container(t, "one", func(config *gradescope.Config) { config.TimeLimit = 5 }))
+	if r.Graded() || !strings.Contains(out, "hint: start labctl worker for this queue once") {
+		t.Errorf("%+v\n%s", r, out)
+	}
+}
+
 // Whoever reads the zip can hand in, and neither write a grade nor read what others handed in.
 func TestServerRoleIsSmall(t *testing.T) {
 	c := newAssignment(t)

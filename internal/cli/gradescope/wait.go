@@ -24,7 +24,7 @@ const (
 )
 
 // errTimeUp says that Gradescope's time is over.
-var errTimeUp = errors.New("Gradescope's time limit is near")
+var errTimeUp = errors.New("the time limit of Gradescope is near")
 
 // queue hands the submission in, and waits for its grade.
 func (j *job) queue(ctx context.Context, path string) error {
