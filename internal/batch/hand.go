@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/result"
 )
@@ -32,6 +34,17 @@ func JoinServer(ctx context.Context, address string) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// Lasting tells whether a server's queue refused what waiting does not mend: who it is that comes,
+// what they may do, or the tables, which are not there.
+func Lasting(err error) bool {
+	var said *pgconn.PgError
+	if !errors.As(err, &said) || len(said.Code) != 5 {
+		return false
+	}
+	class := said.Code[:2]
+	return class == "28" || class == "3D" || class == "42"
 }
 
 // HandIn puts one submission into the queue of a batch that has no folder and no end, as that of

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
@@ -196,5 +200,19 @@ func TestArchivesThatAreNotInTheFolder(t *testing.T) {
 	}
 	if _, err := s.Archive(t.Context(), "sha256:none"); err == nil {
 		t.Error("an archive was found that nobody handed in")
+	}
+}
+
+// What the server says for good is told from what may pass, through all that wraps it.
+func TestLasting(t *testing.T) {
+	address := &url.URL{Scheme: "postgres", Host: "db", User: url.UserPassword("g", "hush")}
+	for code, want := range map[string]bool{"28P01": true, "42501": true, "42P01": true, "3D000": true, "53300": false, "57P03": false, "": false} {
+		err := fmt.Errorf("join: %w", unreachable(address, &pgconn.PgError{Code: code, Message: "hush"}))
+		if Lasting(err) != want || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	if Lasting(errors.New("refused")) || Lasting(nil) {
+		t.Error("any error is for good")
 	}
 }

@@ -140,9 +140,19 @@ func unreachable(address *url.URL, err error) error {
 	if password, ok := address.User.Password(); ok && password != "" {
 		text = strings.ReplaceAll(text, password, "xxxxx")
 	}
-	return fault.Environmentf("the queue %s: %s", address.Redacted(), text).
+	return fault.Environmentf("%w", &redacted{fmt.Sprintf("the queue %s: %s", address.Redacted(), text), err}).
 		WithRemedy("see that PostgreSQL runs and lets you in: psql '%s'", address.Redacted())
 }
+
+// redacted is an error whose own text is not to be printed.
+type redacted struct {
+	text  string
+	cause error
+}
+
+func (r *redacted) Error() string { return r.text }
+
+func (r *redacted) Unwrap() error { return r.cause }
 
 // Close ends all use of the database.
 func (s *Store) Close() error { return s.db.Close() }

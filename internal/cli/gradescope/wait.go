@@ -76,7 +76,7 @@ func (j *job) handIn(ctx context.Context, address string, h *batch.Handed, times
 	said := false
 	for {
 		store, key, err := j.try(ctx, address, h)
-		if err == nil || fault.KindOf(err) == fault.Input || ctx.Err() != nil {
+		if err == nil || fault.KindOf(err) == fault.Input || batch.Lasting(err) || ctx.Err() != nil {
 			return store, key, err
 		}
 		if !said {
