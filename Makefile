@@ -67,7 +67,7 @@ vet-all: ## go vet for every platform that a release is built for
 .PHONY: e2e
 e2e: build ## End to end on a real cluster, every lab proven
 	hack/prepare
-	$(GO) test -tags e2e -count 1 -run Server ./internal/batch
+	$(GO) test -tags e2e -count 1 -run Server ./internal/batch ./internal/cli/gradescope
 	$(GO) test -tags e2e -count 1 -timeout 80m -v ./e2e/...
 
 .PHONY: verify
@@ -78,7 +78,7 @@ verify: build ## Prove every lab of the catalogue, every submission of it, on a 
 .PHONY: lint
 lint: ## golangci-lint with the project's rules
 	$(LINT) run ./...
-	$(LINT) run --build-tags e2e ./e2e/... ./internal/batch/...
+	$(LINT) run --build-tags e2e ./e2e/... ./internal/batch/... ./internal/cli/gradescope/...
 
 .PHONY: bench
 bench: build ## Measure: ratios against a baseline in the same run

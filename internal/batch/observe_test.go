@@ -259,8 +259,8 @@ func TestNothingPersonalIsInATrace(t *testing.T) {
 	ctx, spans := telemetrytest.Record(t.Context())
 	ctx, root := telemetry.Start(ctx, "batch")
 	found := &class.Class{Students: []class.Student{
-		{ID: name, Person: &result.Person{Name: name, Email: name + "@example.org"}, Handed: &class.Handed{Path: handed(t, name, "kind: ConfigMap\nmetadata: {name: "+name+"}\napiVersion: v1\n")}},
-		{ID: name + "-2", Handed: &class.Handed{Path: handed(t, name+"-2", "kind: "+name)}}, // refused
+		{ID: name, Person: &result.Person{Name: name, Email: name + "@example.org"}, Handed: &class.Handed{Path: folderOf(t, name, "kind: ConfigMap\nmetadata: {name: "+name+"}\napiVersion: v1\n")}},
+		{ID: name + "-2", Handed: &class.Handed{Path: folderOf(t, name+"-2", "kind: "+name)}}, // refused
 		{ID: name + "-3"}, // missing
 	}}
 	err = folder.Enter(ctx, s, Plan{Class: found, Limits: submission.Limits{}, FileName: func(s string) string { return s }, Read: func(string, *Handed) {}})
@@ -295,8 +295,8 @@ func TestNothingPersonalIsInATrace(t *testing.T) {
 	}
 }
 
-// handed writes a submission of one file.
-func handed(t *testing.T, student, manifest string) string {
+// folderOf writes a submission of one file.
+func folderOf(t *testing.T, student, manifest string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), student)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

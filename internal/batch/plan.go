@@ -84,7 +84,7 @@ func (f *Folder) enter(ctx context.Context, s *Store, p Plan, e *Entry) (*Handed
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	h, err := read(e.Path, p.Limits)
+	h, err := Read(e.Path, p.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +141,9 @@ func (f *Folder) queue(ctx context.Context, s *Store, e Entry, h *Handed) error 
 	return s.Again(ctx, t)
 }
 
-// read reads a submission and packs what is to travel.
-func read(path string, limits submission.Limits) (*Handed, error) {
+// Read reads a submission and packs what is to travel. One that is refused comes with the report
+// that says why.
+func Read(path string, limits submission.Limits) (*Handed, error) {
 	started := time.Now().UTC()
 	sub, err := submission.Read(path, limits)
 	var refused *submission.Error

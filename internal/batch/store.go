@@ -95,15 +95,27 @@ func OpenFile(ctx context.Context, name string) (*Store, error) {
 // OpenServer connects to a PostgreSQL server, which workers on any number of machines share.
 // address is a URL, as in "postgres://user@host/database".
 func OpenServer(ctx context.Context, address string) (*Store, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return nil, fault.Inputf("the queue is not named as postgres://user@host/database").WithRemedy("labctl batch --help")
+	s, parsed, err := connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	s.db.SetMaxOpenConns(16)
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(unreachable(parsed, err), s.Close())
+	}
+	return s, nil
+}
+
+// connect finds the server and is let in.
+func connect(ctx context.Context, address string) (*Store, *url.URL, error) {
+	parsed, err := ParseAddress(address)
+	if err != nil {
+		return nil, nil, err
 	}
 	db, err := sql.Open("pgx", address)
 	if err != nil {
-		return nil, unreachable(parsed, err)
+		return nil, nil, unreachable(parsed, err)
 	}
-	db.SetMaxOpenConns(16)
 	s := &Store{db: db, driver: riverdatabasesql.New(db), say: dialect{
 		blob: "BYTEA", identity: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		now:    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
@@ -111,12 +123,19 @@ func OpenServer(ctx context.Context, address string) (*Store, error) {
 		shared: true,
 	}}
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(unreachable(parsed, err), db.Close())
+		return nil, nil, errors.Join(unreachable(parsed, err), db.Close())
 	}
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(unreachable(parsed, err), db.Close())
+	return s, parsed, nil
+}
+
+// ParseAddress reads the address of a server's queue. The error does not repeat it: it may hold
+// a password.
+func ParseAddress(address string) (*url.URL, error) {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
+		return nil, fault.Inputf("the queue is not named as postgres://user@host/database").WithRemedy("labctl batch --help")
 	}
-	return s, nil
+	return parsed, nil
 }
 
 // unreachable never prints the password.
@@ -125,9 +144,19 @@ func unreachable(address *url.URL, err error) error {
 	if password, ok := address.User.Password(); ok && password != "" {
 		text = strings.ReplaceAll(text, password, "xxxxx")
 	}
-	return fault.Environmentf("the queue %s: %s", address.Redacted(), text).
+	return fault.Environmentf("%w", &redacted{fmt.Sprintf("the queue %s: %s", address.Redacted(), text), err}).
 		WithRemedy("see that PostgreSQL runs and lets you in: psql '%s'", address.Redacted())
 }
+
+// redacted is an error whose own text is not to be printed.
+type redacted struct {
+	text  string
+	cause error
+}
+
+func (r *redacted) Error() string { return r.text }
+
+func (r *redacted) Unwrap() error { return r.cause }
 
 // Close ends all use of the database.
 func (s *Store) Close() error { return s.db.Close() }
@@ -152,7 +181,12 @@ func (s *Store) prepare(ctx context.Context) error {
 			return fmt.Errorf("prepare the queue: %w", err)
 		}
 	}
-	s.queue, err = river.NewClient(s.driver, &river.Config{Logger: quiet})
+	return s.inserter(quiet)
+}
+
+// inserter makes what puts jobs into the queue.
+func (s *Store) inserter(log *slog.Logger) (err error) {
+	s.queue, err = river.NewClient(s.driver, &river.Config{Logger: log})
 	if err != nil {
 		return fmt.Errorf("prepare the queue: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 	"labctl.dev/labctl/internal/cli/explain"
 	"labctl.dev/labctl/internal/cli/grade"
 	"labctl.dev/labctl/internal/cli/graderprocess"
+	"labctl.dev/labctl/internal/cli/gradescope"
 	"labctl.dev/labctl/internal/cli/hint"
 	"labctl.dev/labctl/internal/cli/kubectl"
 	"labctl.dev/labctl/internal/cli/lab"
@@ -110,7 +111,7 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 		explain.NewCmd(streams, nil), answer.NewCmd(streams, nil), solution.NewCmd(streams, nil), reset.NewCmd(streams, nil),
 		submit.NewCmd(streams, nil), progress.NewCmd(streams, nil),
 		trace.NewCmd(streams, nil), kubectl.NewCmd(streams, nil))
-	add("grade", grade.NewCmd(streams, nil), batch.NewCmd(streams, nil), worker.NewCmd(streams, nil), ci.NewCmd(streams, nil), report.NewCmd(streams))
+	add("grade", grade.NewCmd(streams, nil), batch.NewCmd(streams, nil), worker.NewCmd(streams, nil), ci.NewCmd(streams, nil), report.NewCmd(streams), gradescope.NewCmd(streams))
 	add("author", lab.NewCmd(streams))
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)

@@ -46,6 +46,9 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			// script FILE STEP: writes what a pipeline's step or job runs to STEP.sh.
 			"script": script,
+			// unzip FILE DIR, results FILE: see gradescope_test.go.
+			"unzip":   unzip,
+			"results": results,
 			// collector: takes traces at $COLLECTOR. spans REGEXP: one of them is so.
 			"collector": collect,
 			"spans":     spans,

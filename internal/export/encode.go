@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"labctl.dev/labctl/internal/result"
@@ -63,16 +64,16 @@ type gradescopeTest struct {
 // visibility "hidden" takes the total away from students and tells that it is there. The score
 // at the top is the full one, after what being late costs, and overrides the sum of the tests.
 // What is not graded has no score and no tests, so that Gradescope itself says that the
-// autograder failed.
+// autograder failed. A check without points is one that only informs: it has a status and no score.
 func writeGradescope(j *job) error {
 	return j.each(func(full *result.Report) ([]byte, error) {
 		seen := forStudent(full)
 		g := gradescope{
-			ExecutionTime: max(0, full.Finished.Sub(full.Started).Seconds()), Output: strings.Join(summary(full, &seen), "\n"),
+			ExecutionTime: max(0, full.Finished.Sub(full.Started).Seconds()), Output: strings.Join(append(j.notice(), summary(full, &seen)...), "\n"),
 			OutputFormat: "text", TestOutput: "text", TestName: "text", Visibility: "visible", Stdout: "hidden",
-			ExtraData: map[string]any{"labctl": map[string]string{
-				"lab": full.Lab.ID, "version": full.Lab.Version, "status": string(full.Status), "submission": line(full.Submission, nameLimit),
-			}},
+			ExtraData: map[string]any{"labctl": j.extra(map[string]string{
+				"lab": full.Lab.ID, "version": full.Lab.Version, "status": string(full.Status), "submission": full.Submission,
+			})},
 		}
 		if s, ok := score(full); ok {
 			s = rounded(s)
@@ -91,6 +92,9 @@ func writeGradescope(j *job) error {
 				Score: &p, MaxScore: &m, Status: status, Name: titleOf(c), Number: numbers[i],
 				Output: strings.Join(checkText(c), "\n"), Visibility: "visible",
 			}
+			if c.MaxPoints == 0 {
+				t.Score, t.MaxScore = nil, nil
+			}
 			if c.Step != "" {
 				t.Tags = []string{line(c.Step, nameLimit)}
 			}
@@ -98,6 +102,24 @@ func writeGradescope(j *job) error {
 		}
 		return encode(g)
 	})
+}
+
+// notice is what comes before everything else that a student reads.
+func (j *job) notice() []string {
+	var lines []string
+	for _, text := range j.options.Notice {
+		lines = append(lines, line(text, textLimit))
+	}
+	return lines
+}
+
+// extra adds what the options say for machines.
+func (j *job) extra(known map[string]string) map[string]string {
+	maps.Copy(known, j.options.Extra)
+	for name, value := range known {
+		known[name] = line(value, nameLimit)
+	}
+	return known
 }
 
 // numbering numbers checks within their steps: "1.1", "1.2", "2.1".

@@ -70,6 +70,10 @@ type Options struct {
 	Environment map[string]string
 	// Submitted is when it was handed in, where the report does not know.
 	Submitted time.Time
+	// Notice is what a student reads before anything else, a line each.
+	Notice []string
+	// Extra is what a machine reads beside the rest, by name; it may replace what is there.
+	Extra map[string]string
 	// Pages is where the overview finds the students' pages, from where it is itself; "" is
 	// nowhere.
 	Pages string
@@ -98,7 +102,7 @@ func Formats() []Format {
 		{Name: "canvas", Help: "a gradebook to import into Canvas", For: []string{"Assignment", "AssignmentID", "Sheet"}, ext: "csv", write: writeCanvas},
 		{Name: "moodle", Help: "Moodle's grading worksheet, filled in", For: []string{"Sheet", "Columns"}, ext: "csv", write: writeMoodle},
 		{Name: "nbgrader", Help: "nbgrader's table of grades", For: []string{"Assignment"}, ext: "csv", write: writeNbgrader},
-		{Name: "gradescope", Help: "Gradescope's results.json", Each: true, ext: "json", write: writeGradescope},
+		{Name: "gradescope", Help: "Gradescope's results.json", Each: true, For: []string{"Notice", "Extra"}, ext: "json", write: writeGradescope},
 		{Name: "prairielearn", Help: "PrairieLearn's results.json", Each: true, ext: "json", write: writePrairieLearn},
 		{Name: "classroom50", Help: "Classroom 50's result.json", Each: true, For: []string{"Environment", "Submitted"}, ext: "json", write: writeClassroom50},
 		{Name: "github-classroom", Help: "GitHub Classroom's result, in base64 as its reporter reads it", Each: true, ext: "txt", write: writeGitHubClassroom},

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"labctl.dev/labctl/internal/gradescope/facts"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -28,39 +29,7 @@ func strict[T any](t *testing.T, data string) T {
 	return v
 }
 
-// What Gradescope documents of results.json.
-type gradescopeFacts struct {
-	Score            *float64       `json:"score"`
-	ExecutionTime    float64        `json:"execution_time"`
-	Output           string         `json:"output"`
-	OutputFormat     string         `json:"output_format"`
-	TestOutputFormat string         `json:"test_output_format"`
-	TestNameFormat   string         `json:"test_name_format"`
-	Visibility       string         `json:"visibility"`
-	StdoutVisibility string         `json:"stdout_visibility"`
-	ExtraData        map[string]any `json:"extra_data"`
-	Tests            []struct {
-		Score        *float64       `json:"score"`
-		MaxScore     *float64       `json:"max_score"`
-		Status       string         `json:"status"`
-		Name         string         `json:"name"`
-		Number       string         `json:"number"`
-		Output       string         `json:"output"`
-		OutputFormat string         `json:"output_format"`
-		Tags         []string       `json:"tags"`
-		Visibility   string         `json:"visibility"`
-		ExtraData    map[string]any `json:"extra_data"`
-	} `json:"tests"`
-	Leaderboard []struct {
-		Name  string `json:"name"`
-		Value any    `json:"value"`
-		Order string `json:"order"`
-	} `json:"leaderboard"`
-}
-
 func TestGradescope(t *testing.T) {
-	formats := []string{"text", "html", "simple_format", "md", "ansi"}
-	visible := []string{"hidden", "after_due_date", "after_published", "visible"}
 	for name, tt := range map[string]struct {
 		report result.Report
 		score  float64 // -1: none
@@ -74,12 +43,14 @@ func TestGradescope(t *testing.T) {
 		"error":    {errored("a"), -1, 0, "no marks were given or taken.\ncheck backend-reaches-db could not be carried out"},
 		"secretly": {secretlyErrored("a"), -1, 0, "no marks were given or taken."},
 	} {
-		g := strict[gradescopeFacts](t, one(t, tt.report, "gradescope"))
+		g, err := facts.Read([]byte(one(t, tt.report, "gradescope")))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
 		if (g.Score == nil) != (tt.score < 0) || g.Score != nil && *g.Score != tt.score || len(g.Tests) != tt.tests || !strings.Contains(g.Output, tt.output) {
 			t.Errorf("%s: %+v", name, g)
 		}
-		if !slices.Contains(formats, g.OutputFormat) || !slices.Contains(formats, g.TestOutputFormat) || !slices.Contains(formats, g.TestNameFormat) || g.Visibility != "visible" ||
-			!slices.Contains(visible, g.StdoutVisibility) {
+		if g.OutputFormat != "text" || g.TestOutputFormat != "text" || g.TestNameFormat != "text" || g.Visibility != "visible" || g.StdoutVisibility != "hidden" {
 			t.Errorf("%s: %+v", name, g)
 		}
 		for _, test := range g.Tests {
@@ -90,6 +61,31 @@ func TestGradescope(t *testing.T) {
 		}
 	}
 	golden(t, "gradescope.json", []byte(one(t, late(graded("anna")), "gradescope")))
+}
+
+// What is said before everything else is cleaned like all that follows. A check without points
+// informs: it has a status, and no score.
+func TestGradescopeNotice(t *testing.T) {
+	r := graded("a")
+	r.Checks = append(r.Checks, result.Check{ID: "note", Title: "A note", Status: result.Failed, Message: "look"})
+	class := &Class{Lab: r.Lab, Reports: []result.Report{r}}
+	made, err := class.Export("gradescope", Options{Notice: []string{"Read \x1b[2Jthis", ""}, Extra: map[string]string{"status": "read", "mode": "manifests\n"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := facts.Read(made.Files[0].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(g.Output, `Read \u001b[2Jthis`+"\n\n1 of 4 checks passed.") {
+		t.Errorf("output %q", g.Output)
+	}
+	if last := g.Tests[len(g.Tests)-1]; last.Score != nil || last.MaxScore != nil || last.Status != "failed" || last.Name != "A note" {
+		t.Errorf("a note became %+v", last)
+	}
+	if extra := g.ExtraData["labctl"].(map[string]any); extra["status"] != "read" || extra["mode"] != "manifests" || extra["lab"] != "clusterip" {
+		t.Errorf("extra data %v", extra)
+	}
 }
 
 // What PrairieLearn documents of results.json.

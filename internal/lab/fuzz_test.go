@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -29,15 +30,21 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	const home = "10-clusterip"
-	f.Fuzz(func(t *testing.T, data []byte) {
+	load := func(data []byte) (*lab.Lab, error) {
 		own := fstest.MapFS{}
 		for name, file := range files {
-			if len(name) > len(home) && name[:len(home)+1] == home+"/" {
-				own[name] = file
+			if rest, ok := strings.CutPrefix(name, home+"/"); ok {
+				own[rest] = file
 			}
 		}
-		own[home+"/lab.yaml"] = &fstest.MapFile{Data: data}
-		l, err := lab.Load(own, home, runs())
+		own[lab.FileName] = &fstest.MapFile{Data: data}
+		return lab.Load(own, home, runs())
+	}
+	if _, err := load(files[home+"/"+lab.FileName].Data); err != nil {
+		f.Fatalf("the lab as it is: %v", err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := load(data)
 		switch {
 		case (l == nil) == (err == nil):
 			t.Errorf("lab %v, error %v", l, err)

@@ -75,7 +75,7 @@ tell that it came from the grader and that nothing in it was changed since: see 
   labctl report graded --format html --out pages
   labctl report graded --format canvas --gradebook download.csv --assignment-id 4711 --out import.csv
   labctl report graded --format moodle --worksheet download.csv --out upload.csv
-  labctl report anna.json --format gradescope --out /autograder/results/results.json`,
+  labctl report anna.json --format gradescope --out results.json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

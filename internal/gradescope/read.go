@@ -1,0 +1,62 @@
+package gradescope
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"labctl.dev/labctl/internal/submission"
+)
+
+// readBounded reads a file that is not larger than it may be.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%s is larger than %d bytes", filepath.Base(name), most)
+	}
+	return data, nil
+}
+
+func firstLine(data []byte) string {
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(first)
+}
+
+// maxLook is how many entries are looked at to find a lone archive.
+const maxLook = 100
+
+// Handed returns the path of what a student handed in, for submission.Read. Gradescope unpacks a
+// .zip and leaves a .tar.gz, such as labctl submit makes, as it is: alone, that is the submission.
+func (r Root) Handed() (string, error) {
+	dir := r.Submission()
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the submission: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read from
+	entries, err := f.ReadDir(maxLook)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("find the submission: %w", err)
+	}
+	var lone []fs.DirEntry
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && e.Name() != "__MACOSX" {
+			lone = append(lone, e)
+		}
+	}
+	if len(lone) == 1 && lone[0].Type().IsRegular() && submission.ArchiveKind(lone[0].Name()) != "" {
+		return filepath.Join(dir, lone[0].Name()), nil
+	}
+	return dir, nil
+}
