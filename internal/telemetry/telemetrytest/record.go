@@ -83,7 +83,7 @@ func recorded(s tracetest.SpanStub) Span {
 func texts(attrs []attribute.KeyValue) map[string]string {
 	all := map[string]string{}
 	for _, a := range attrs {
-		all[string(a.Key)] = a.Value.Emit()
+		all[string(a.Key)] = a.Value.String()
 	}
 	return all
 }
