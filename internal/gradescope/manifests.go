@@ -30,6 +30,10 @@ func Examine(l *lab.Lab, sub *submission.Submission, points float64, r *result.R
 		Message: fmt.Sprintf("%d Kubernetes objects were read", len(sub.Objects)),
 	}}
 	complete := true
+	if len(sub.Refused) > 0 {
+		r.Findings, complete = sub.Refused, false
+		r.Checks[0].Status, r.Checks[0].Message = result.Failed, "objects are refused, and would be left out of the grading"
+	}
 	for _, w := range wanted(l) {
 		c := result.Check{ID: w.id, Title: w.title, Step: presentStep, Status: result.Passed}
 		if why := w.lacks(sub); why != "" {

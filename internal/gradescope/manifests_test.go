@@ -48,6 +48,24 @@ func failedIn(r result.Report) []string {
 	return ids
 }
 
+// What a lab leaves out of the grading is told, and costs the points for what can be graded.
+func TestRefusedObjectsAreTold(t *testing.T) {
+	l, err := catalog(t).Lab("clusterip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := submission.ReadFS(l.Files, lab.SolutionDir, limits(l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub.Refused = []result.Finding{{File: "extra.yaml", Document: 1, Field: "spec.externalIPs", Message: "leave it out"}}
+	var r result.Report
+	Examine(l, sub, 5, &r)
+	if !slices.Equal(failedIn(r), []string{"readable"}) || r.Score != 0 || len(r.Findings) != 1 {
+		t.Errorf("failed %q, score %g, findings %v", failedIn(r), r.Score, r.Findings)
+	}
+}
+
 // Every lab's solution can be graded, and nothing strikes one about it.
 func TestSolutionsAreComplete(t *testing.T) {
 	for _, l := range catalog(t).Labs {
