@@ -41,11 +41,16 @@ type file struct {
 
 // Build returns the zip: the same bytes for the same parts.
 func Build(p Parts) ([]byte, error) {
-	p.Config.Schema, p.Config.Own = Schema, p.Lab != nil
-	if err := p.Config.Check(); err != nil {
+	if err := CheckBinary(p.Binary); err != nil {
 		return nil, err
 	}
-	if err := CheckBinary(p.Binary); err != nil {
+	return p.pack()
+}
+
+// pack writes the zip, whatever the program is.
+func (p Parts) pack() ([]byte, error) {
+	p.Config.Schema, p.Config.Own = Schema, p.Lab != nil
+	if err := p.Config.Check(); err != nil {
 		return nil, err
 	}
 	files, err := p.files()

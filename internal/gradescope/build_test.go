@@ -43,12 +43,12 @@ func TestBuildIsReproducible(t *testing.T) {
 		"lab.yaml": {Data: []byte("id: mine\n")}, "solution/app.yaml": {Data: []byte("kind: Pod\n")},
 		".git/config": {Data: []byte("secret")}, "README.md~": {Data: []byte("old")},
 	}
-	p := Parts{Config: queued(), Binary: program(t), Queue: address, Lab: own}
-	first, err := Build(p)
+	p := Parts{Config: queued(), Binary: []byte("a program"), Queue: address, Lab: own}
+	first, err := p.pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Build(p)
+	second, err := p.pack()
 	if err != nil || !bytes.Equal(first, second) {
 		t.Fatalf("the same parts made other bytes: %v", err)
 	}
@@ -103,8 +103,20 @@ func contents(t *testing.T, data []byte) (modes map[string]fs.FileMode, texts ma
 
 // A lab's link could lead anywhere on the machine of who builds.
 func TestBuildRefusesLinksInALab(t *testing.T) {
-	_, err := Build(Parts{Config: queued(), Binary: program(t), Lab: fstest.MapFS{"lab.yaml": {Mode: fs.ModeSymlink}}})
+	_, err := Parts{Config: queued(), Lab: fstest.MapFS{"lab.yaml": {Mode: fs.ModeSymlink}}}.pack()
 	if err == nil || fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "lab.yaml") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Nothing is packed that Gradescope could not run, or that was asked for wrongly.
+func TestBuildRefuses(t *testing.T) {
+	if _, err := Build(Parts{Config: queued(), Binary: []byte("a program")}); err == nil || !strings.Contains(fault.RemedyOf(err), "--binary") {
+		t.Errorf("%v", err)
+	}
+	wrong := queued()
+	wrong.Mode = "grade"
+	if _, err := (Parts{Config: wrong}).pack(); err == nil || !strings.Contains(err.Error(), "no mode") {
 		t.Errorf("%v", err)
 	}
 }
