@@ -117,9 +117,9 @@ func (s *Session) Start(ctx context.Context, ids []string) {
 // await begins to wait for every tier of the lab.
 func (s *Session) await(ctx context.Context) {
 	s.tiers = map[string]*future[tierState]{}
+	began := time.Now()
 	for _, t := range s.Lab.Tiers {
 		s.tiers[t.Name] = begin(func() tierState {
-			began := time.Now()
 			st := s.awaitTier(ctx, t)
 			s.timed(tierLap+t.Name, began, st.outcome(), st.err != nil)
 			return st

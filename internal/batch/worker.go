@@ -86,6 +86,9 @@ type Worker struct {
 func (w *Worker) Run(ctx context.Context) error {
 	w.doing = map[int64]string{}
 	if err := w.alive(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // it ended before it had begun
+		}
 		return err
 	}
 	workers := river.NewWorkers()
