@@ -80,15 +80,17 @@ func TestSettleDoesNotDoubtAtAScreen(t *testing.T) {
 
 // Every kind of check that waits for answers waits longer on a machine that is too busy.
 func TestChecksAskLongerOnABusyMachine(t *testing.T) {
-	w := newWorld()
-	onBalancer(w)
-	w.slowness = 35 * time.Millisecond // more than an attempt gets, less than a patient one
-	sticky := stickyCheck()
-	w.svc("backend").Spec.SessionAffinity = corev1.ServiceAffinityClientIP
-	w.sticky = true
-	for id, v := range w.grade(t, dbInternal(), balanced(false), sticky) {
-		if v.Status != result.Passed {
-			t.Errorf("%s %s: %s", id, v.Status, v.Message)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		onBalancer(w)
+		w.slowness = 35 * time.Millisecond // more than an attempt gets, less than a patient one
+		sticky := stickyCheck()
+		w.svc("backend").Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+		w.sticky = true
+		for id, v := range w.grade(t, dbInternal(), balanced(false), sticky) {
+			if v.Status != result.Passed {
+				t.Errorf("%s %s: %s", id, v.Status, v.Message)
+			}
 		}
-	}
+	})
 }
