@@ -47,7 +47,9 @@ const (
 	Folders Layout = "folders" // folders and archives named after the students
 	Canvas  Layout = "canvas"  // "doejane_LATE_12345_67890_lab.zip"
 	Moodle  Layout = "moodle"  // "Jane Doe_12345_assignsubmission_file_"
-	Pattern Layout = "pattern" // as Options.Pattern says
+	// Gradescope is "submission_12345/", and a list of whose they are.
+	Gradescope Layout = "gradescope"
+	Pattern    Layout = "pattern" // as Options.Pattern says
 )
 
 // Times says where the times of handing in come from.
@@ -57,6 +59,7 @@ type Times string
 const (
 	TimesPattern Times = "pattern" // the group "time"
 	TimesRoster  Times = "roster"  // Moodle's column "Last modified (submission)"
+	TimesExport  Times = "export"  // the list in Gradescope's export
 	// TimesFiles are the times at which files were changed, which copying and unpacking may lose.
 	TimesFiles   Times = "files"
 	TimesUnknown Times = "unknown" // a download's files bear the time of the download

@@ -56,6 +56,8 @@ func (t Times) explain() string {
 		return "as the pattern reads them from the names"
 	case TimesRoster:
 		return "as Moodle's worksheet has them"
+	case TimesExport:
+		return "as Gradescope's export lists them"
 	case TimesFiles:
 		return "when the files were changed, which copying and unpacking may have lost"
 	default:

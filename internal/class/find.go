@@ -90,7 +90,7 @@ func (f *finder) openPath() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Inputf("%s does not exist", f.Path).
-			WithRemedy("name a folder of submissions, or the .zip that Canvas or Moodle lets you download")
+			WithRemedy("name a folder of submissions, or the .zip that Canvas, Moodle or Gradescope lets you download")
 	case err != nil:
 		return fault.Inputf("read the submissions: %w", err)
 	case info.IsDir():

@@ -42,13 +42,16 @@ func latest(a, b attempt) int {
 // the way of writing accents, and the same number.
 func (f *finder) group(items []item) ([]*handing, error) {
 	f.class.Times = TimesFiles
-	if f.class.Layout == Canvas || f.class.Layout == Moodle {
+	if f.platform() {
 		f.class.Times = TimesUnknown
 	}
 	groups := map[string][]item{}
 	for _, it := range items {
 		if !it.time.IsZero() {
 			f.class.Times = TimesPattern
+			if f.class.Layout == Gradescope {
+				f.class.Times = TimesExport
+			}
 		}
 		key := folded(clean(it.owner.name)) + "\x00" + strings.TrimLeft(it.owner.number, "0")
 		if key == "\x00" {
@@ -80,6 +83,11 @@ func (f *finder) group(items []item) ([]*handing, error) {
 	}
 	identify(students)
 	return students, nil
+}
+
+// platform tells whether a learning platform made the download.
+func (f *finder) platform() bool {
+	return slices.Contains([]Layout{Canvas, Moodle, Gradescope}, f.class.Layout)
 }
 
 // unname takes away the word, in Moodle's language, by which it calls everybody where the marking
@@ -166,7 +174,7 @@ func (f *finder) submitted(said, modified time.Time) time.Time {
 	switch {
 	case !said.IsZero():
 		return said.UTC()
-	case f.class.Layout == Canvas, f.class.Layout == Moodle, modified.IsZero():
+	case f.platform(), modified.IsZero():
 		return time.Time{}
 	default:
 		return modified.UTC()

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"labctl.dev/labctl/internal/class"
+	"labctl.dev/labctl/internal/fault"
 )
 
 // TestPlatforms is about what Canvas and Moodle let download.
@@ -94,6 +95,77 @@ func TestPlatforms(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+const gradescopeList = `---
+submission_101:
+  :submitters:
+  - :name: Jane Doe
+    :sid: '00123'
+    :email: jane@example.edu
+  :created_at: 2026-11-20 14:34:45.123456000 Z
+  :score: 5.0
+  :status: processed
+  :results: {tests: [{name: x, score: 1}]}
+submission_102:
+  :submitters:
+  - :name: Müller, Özgür
+    :sid: 456
+  - :name: Bob
+    :sid:
+    :email: bob@example.edu
+  :created_at: 2026-11-20 09:00:00 -0500
+submission_104:
+  :submitters:
+  - :name: Gone Girl
+`
+
+// TestGradescope is about what Gradescope exports.
+func TestGradescope(t *testing.T) {
+	const dir = "assignment_1_export/"
+	files := map[string]string{
+		dir + "submission_metadata.yml": gradescopeList, dir + "submission_101/a.yaml": service,
+		dir + "submission_102/jane-clusterip.tar.gz": "x", dir + "submission_103/a.yaml": service, dir + "notes.txt": "x",
+	}
+	want := []string{
+		"layout\tgradescope",
+		"handed-in\tBob\tBob\t" + dir + "submission_102/jane-clusterip.tar.gz\t2026-11-20T14:00:00Z",
+		"handed-in\tJane Doe\tJane Doe\t" + dir + "submission_101\t2026-11-20T14:34:45Z",
+		"handed-in\tMüller, Özgür\t\t" + dir + "submission_102/jane-clusterip.tar.gz\t2026-11-20T14:00:00Z",
+		"handed-in\tsubmission_103\t\t" + dir + "submission_103\tunknown",
+		"ignored\t" + dir + "notes.txt\tis no folder, and in Gradescope's export everything handed in is in one",
+		"ignored\t" + dir + "submission_104\tis listed in submission_metadata.yml, and is not there",
+	}
+	at := t.TempDir()
+	write(t, at, files)
+	c := found(t, class.Options{Path: at})
+	if diff := cmp.Diff(want, described(t, c, at)); diff != "" {
+		t.Error(diff)
+	}
+	if c.Times != class.TimesExport || c.Students[1].Person.Email != "jane@example.edu" {
+		t.Errorf("times %s, %+v", c.Times, c.Students[1].Person)
+	}
+
+	roster := filepath.Join(t.TempDir(), "roster.csv")
+	if err := os.WriteFile(roster, []byte("ID,Name,Email\n00123,Jane D.,\nbob7,Robert B.,bob@example.edu\nzoe,Zoe,\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = found(t, class.Options{Path: at, Roster: roster})
+	ids := map[string]bool{}
+	for _, s := range c.Students {
+		ids[s.ID] = s.Handed != nil
+	}
+	if !ids["00123"] || !ids["bob7"] || ids["zoe"] || len(c.Unmatched) != 2 {
+		t.Errorf("by the roster: %v, unmatched %v", ids, c.Unmatched)
+	}
+
+	for _, text := range []string{"[1, 2]", "a: {", "submission_101: [x]", "x: &a [*a]"} {
+		write(t, at, map[string]string{dir + "submission_metadata.yml": text})
+		_, err := class.Find(class.Options{Path: at})
+		if fault.KindOf(err) != fault.Input || err == nil || !strings.Contains(err.Error(), "submission_metadata.yml") || fault.RemedyOf(err) == "" {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

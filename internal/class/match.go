@@ -82,13 +82,15 @@ func nameKeys(name string) []string {
 // keys returns what a student is looked for by.
 func (f *finder) keys(h *handing, way int) []string {
 	o := h.owner
-	platform := f.class.Layout == Canvas || f.class.Layout == Moodle
-	named := platform && o.number != "" // then the name is one, and no ID
+	named := f.platform() && o.number != "" // then the name is one, and no ID
 	switch way {
 	case byNumber:
 		return []string{strings.TrimLeft(o.number, "0")}
 	case byID:
-		if named {
+		switch {
+		case f.class.Layout == Gradescope: // its number is the school's
+			return []string{folded(clean(o.number))}
+		case named:
 			return nil
 		}
 		return []string{folded(clean(o.name)), folded(clean(o.number))}

@@ -79,6 +79,9 @@ func (p parser) parseMoodle(name string) (parsed, bool) {
 
 // layout finds out which platform named most of the entries.
 func (p parser) layout(names []string) Layout {
+	if isExport(names) {
+		return Gradescope
+	}
 	count := map[Layout]int{}
 	for _, name := range names {
 		for _, l := range []Layout{Moodle, Canvas} {
