@@ -21,7 +21,7 @@ func commands(cmd *cobra.Command) []*cobra.Command {
 		if c.Hidden || builtin(c.Name()) {
 			continue
 		}
-		if c.Runnable() {
+		if c.Runnable() && !c.HasSubCommands() || takesArguments(c) {
 			all = append(all, c)
 		}
 		all = append(all, commands(c)...)

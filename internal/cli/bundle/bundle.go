@@ -44,7 +44,8 @@ func newSave(streams ui.Streams) *cobra.Command {
 		Long: `Save writes the node image that was built or loaded on this machine, and the fixture
 images, which it makes where they are missing. FILE appears when it is complete; one that
 is there already is replaced.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  labctl bundle save labctl.bundle",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return Save(cmd.Context(), &Options{Streams: streams, Path: args[0]})
 		},
@@ -57,7 +58,8 @@ func newLoad(streams ui.Streams) *cobra.Command {
 		Short: "Check a bundle and take its images into the cache",
 		Long: `Load checks all of the bundle before it changes anything: a file that is truncated,
 altered, or for another architecture is refused with exit code 2.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  labctl bundle load labctl.bundle",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return Load(cmd.Context(), &Options{Streams: streams, Path: args[0]})
 		},
@@ -69,7 +71,9 @@ func newInspect(streams ui.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Check a bundle and say what it holds",
-		Args:  cobra.ExactArgs(1),
+		Example: `  labctl bundle inspect labctl.bundle
+  labctl bundle inspect labctl.bundle --json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Path = args[0]
 			return Inspect(cmd.Context(), opts)
