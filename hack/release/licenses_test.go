@@ -48,3 +48,20 @@ func TestLicenses(t *testing.T) {
 		t.Errorf("a module without terms: %v", err)
 	}
 }
+
+// All that labctl is made of has terms, and they are found.
+func TestThirdParty(t *testing.T) {
+	b := &builder{checkout: checkout{root: "../.."}, programs: []program{{name: "fixtures/apps/db"}}}
+	text, err := b.thirdParty(t.Context(), platform{"linux", "amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nGo and its standard library\n", "\nk8s.io/client-go v", "\ngithub.com/onsi/ginkgo/v2 v", "Apache License", "Permission is hereby granted"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("there is no %q in %d bytes", want, len(text))
+		}
+	}
+	if strings.Contains(string(text), "\nlabctl.dev/labctl ") {
+		t.Error("labctl itself is not somebody else's")
+	}
+}
