@@ -65,9 +65,10 @@ func Main() int {
 
 // Execute runs labctl with the arguments and returns its exit code.
 func Execute(ctx context.Context, streams ui.Streams, args []string) int {
+	out := watch(&streams)
 	root := NewCmd(streams)
 	root.SetArgs(args)
-	return exitCode(ctx, streams.Err, root.ExecuteContext(ctx))
+	return exitCode(ctx, streams.Err, out.judge(root.ExecuteContext(ctx)))
 }
 
 // NewCmd returns the tree of commands.
@@ -166,7 +167,10 @@ func exitCode(ctx context.Context, w io.Writer, err error) int {
 		return quiet.Code
 	}
 	kind, remedy := fault.KindOf(err), fault.RemedyOf(err)
-	if remedy == "" && kind == fault.Environment {
+	switch {
+	case noSpace(err):
+		remedy = spaceRemedy
+	case remedy == "" && kind == fault.Environment:
 		remedy = "labctl doctor"
 	}
 	if ui.LogsJSON() {
