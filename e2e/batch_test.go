@@ -28,6 +28,7 @@ func TestBatch(t *testing.T) {
 	t.Cleanup(func() { run(t, 5*time.Minute, "down", "--name", cluster()+"-batch-1") })
 
 	first := start(t, 15*time.Minute, args...)
+	t.Cleanup(func() { _ = first.cmd.Process.Kill() }) // else it makes the cluster again that is taken down; it has ended where all is well
 	until(t, 10*time.Minute, "a submission is graded", func() bool { return done(t, out) > refused(class) })
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
