@@ -39,6 +39,15 @@ type Port struct {
 // Containers lists the containers that have every one of the labels ("k=v", or "k" for
 // any value), stopped ones too.
 func (e *Engine) Containers(ctx context.Context, labels ...string) ([]Container, error) {
+	ids, err := e.ContainerIDs(ctx, labels...)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return e.inspect(ctx, ids...)
+}
+
+// ContainerIDs lists the same containers, by their IDs alone, at half the cost.
+func (e *Engine) ContainerIDs(ctx context.Context, labels ...string) ([]string, error) {
 	args := []string{"ps", "--all", "--quiet", "--no-trunc"}
 	for _, label := range labels {
 		args = append(args, "--filter", "label="+label)
@@ -47,11 +56,7 @@ func (e *Engine) Containers(ctx context.Context, labels ...string) ([]Container,
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	ids := strings.Fields(out)
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	return e.inspect(ctx, ids...)
+	return strings.Fields(out), nil
 }
 
 // Container returns one container by name or ID, or an error that is ErrNotFound.

@@ -38,6 +38,9 @@ const (
 	goneAfter = 3
 	// stopTimeout bounds the wait for the controller's workers at the end.
 	stopTimeout = 2 * time.Second
+	// imageEvery is how often the image is looked for while it is there. Each command of the engine's
+	// costs, and a heartbeat comes often.
+	imageEvery = 30 * time.Second
 )
 
 // LabelKindCluster is the label that kind puts on a cluster's nodes.
@@ -85,6 +88,9 @@ type server struct {
 	Options
 	client   kubernetes.Interface
 	balancer *balancer
+
+	noImage   string    // why there is no HAProxy
+	imageSeen time.Time // when it was looked for
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -152,10 +158,11 @@ func (s *server) look(ctx context.Context, g *guard, synced bool) (Health, bool)
 	h := Health{Synced: synced}
 	var api sync.WaitGroup
 	api.Go(func() { h.API = text(s.ping(ctx)) })
-	nodes, err := s.Engine.Containers(ctx, LabelKindCluster+"="+s.Cluster)
-	if err == nil {
-		h.Image = text(s.image(ctx))
+	nodes, err := s.Engine.ContainerIDs(ctx, LabelKindCluster+"="+s.Cluster)
+	if err == nil && (s.noImage != "" || time.Since(s.imageSeen) > imageEvery) {
+		s.noImage, s.imageSeen = text(s.image(ctx)), time.Now()
 	}
+	h.Image = s.noImage
 	if err == nil && synced {
 		h.Failing, err = g.check(ctx)
 	}
