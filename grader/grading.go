@@ -158,8 +158,8 @@ func (g *Grading) apply(ctx context.Context) error {
 				return err
 			}
 		default:
-			format, args := holder.remedy(g.Target.Context)
-			return fault.Environmentf("node port %d is held by service/%s of namespace %s", holder.port, holder.service, holder.namespace).WithRemedy(format, args...)
+			return fault.Environmentf("node port %d is held by service/%s of namespace %s", holder.port, holder.service, holder.namespace).
+				WithRemedy("%s", holder.remedy(g.Target.Context))
 		}
 	}
 }

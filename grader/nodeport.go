@@ -2,6 +2,7 @@ package grader
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,13 +28,13 @@ type portHolder struct {
 }
 
 // remedy is what frees the port. What a student works on is stopped for a while, not lost.
-func (h *portHolder) remedy(kubeContext string) (format string, args []any) {
-	stop := []any{kubeContext, h.namespace, h.service}
+func (h *portHolder) remedy(kubeContext string) string {
+	stop := fmt.Sprintf("kubectl --context %s -n %s delete service %s", kubeContext, h.namespace, h.service)
 	if h.purpose == PurposeStudent {
-		return "grade in another cluster: labctl up --name grading, labctl grade … --name grading; or stop that lab's Service until it is graded " +
-			"(kubectl --context %s -n %s delete service %s), and apply it again then", stop
+		return "grade in another cluster: labctl up --name grading, labctl grade … --name grading; or stop that lab's Service until it is graded (" +
+			stop + "), and apply it again then"
 	}
-	return "kubectl --context %s -n %s delete service %s", stop
+	return stop
 }
 
 func (g *Grading) portHolder(ctx context.Context) (*portHolder, error) {

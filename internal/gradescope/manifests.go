@@ -2,11 +2,9 @@ package gradescope
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"labctl.dev/labctl/internal/lab"
@@ -77,9 +75,9 @@ func wanted(l *lab.Lab) []want {
 			return "no manifest has a Service of this name"
 		}})
 	}
-	if open := questions(l); len(open) > 0 {
+	if len(l.Unanswered(nil)) > 0 {
 		all = append(all, want{"answers", "Every question has an answer", func(s *submission.Submission) string {
-			missing := slices.DeleteFunc(slices.Clone(open), func(id string) bool { return len(s.Answers[id]) > 0 })
+			missing := l.Unanswered(s.Answers)
 			if len(missing) == 0 {
 				return ""
 			}
@@ -113,16 +111,6 @@ func services(l *lab.Lab) []string {
 	return names
 }
 
-func questions(l *lab.Lab) []string {
-	var ids []string
-	for _, c := range l.Visible() {
-		if c.Question != nil {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids
-}
-
 // find returns the Service of that name, or nil.
 func find(s *submission.Submission, service string) *unstructured.Unstructured {
 	for _, o := range s.Unstructured() {
@@ -154,19 +142,11 @@ func runs(o *unstructured.Unstructured, image string) bool {
 	containers, _, _ := unstructured.NestedSlice(o.Object, append(at, "spec", "containers")...)
 	for _, c := range containers {
 		fields, _ := c.(map[string]any)
-		if own, _ := fields["image"].(string); own != "" && repository(own) == repository(image) {
+		if own, _ := fields["image"].(string); submission.SameRepository(own, image) {
 			return true
 		}
 	}
 	return false
-}
-
-func repository(image string) string {
-	ref, err := name.ParseReference(image)
-	if err != nil {
-		return image
-	}
-	return path.Clean(ref.Context().Name())
 }
 
 // findings are what strikes one about the Services that the lab names.

@@ -25,6 +25,17 @@ func (l *Lab) Questions() []string {
 	return ids
 }
 
+// Unanswered returns the ids of the questions that students see and that have no answer.
+func (l *Lab) Unanswered(answers map[string][]string) []string {
+	var ids []string
+	for _, c := range l.Visible() {
+		if c.Question != nil && len(answers[c.ID]) == 0 {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
 // AnswersSuffice tells whether a submission needs no object: the lab asks questions, and
 // tries nothing on a cluster.
 func (l *Lab) AnswersSuffice() bool { return len(l.Tiers) == 0 }

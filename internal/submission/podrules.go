@@ -179,14 +179,12 @@ func (r *rules) allowedImage(image string) bool {
 	if len(r.limits.Images) == 0 {
 		return true
 	}
-	ref, err := name.ParseReference(image)
-	if err != nil {
-		return false
-	}
-	for _, allowed := range r.limits.Images {
-		if a, err := name.ParseReference(allowed); err == nil && path.Clean(a.Context().Name()) == path.Clean(ref.Context().Name()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.limits.Images, func(allowed string) bool { return SameRepository(image, allowed) })
+}
+
+// SameRepository tells whether two names of images are of one repository, in whatever tags.
+func SameRepository(a, b string) bool {
+	one, err := name.ParseReference(a)
+	other, errOther := name.ParseReference(b)
+	return err == nil && errOther == nil && path.Clean(one.Context().Name()) == path.Clean(other.Context().Name())
 }

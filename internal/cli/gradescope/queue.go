@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/internal/batch"
+	"labctl.dev/labctl/internal/cli/sites"
 	"labctl.dev/labctl/internal/fault"
 )
 
@@ -19,12 +20,9 @@ type queueFlags struct {
 	Env  string
 }
 
-// queueVariable names the queue for every command, where a command line could be seen.
-const queueVariable = "LABCTL_QUEUE"
-
 func (q *queueFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&q.URL, "queue", "", "the workers' queue, as in postgres://user:password@host/database?sslmode=verify-full (also "+queueVariable+")")
+	f.StringVar(&q.URL, "queue", "", "the workers' queue, as in postgres://user:password@host/database?sslmode=verify-full (also "+sites.QueueVariable+")")
 	f.StringVar(&q.File, "queue-file", "", "a file that holds it, which keeps the password from the list of processes")
 	f.StringVar(&q.Env, "queue-env", "", "keep it out of the zip: the autograder reads it from this variable")
 }
@@ -52,7 +50,7 @@ func (q *queueFlags) address() (string, error) {
 		}
 		text, _, _ = strings.Cut(string(data), "\n")
 	case q.URL == "":
-		text = os.Getenv(queueVariable)
+		text = os.Getenv(sites.QueueVariable)
 	}
 	if text = strings.TrimSpace(text); text == "" {
 		return "", fault.Inputf("which queue? mode queue hands submissions to one").WithRemedy("--queue-file FILE, with postgres://user:password@host/database in it")

@@ -109,13 +109,13 @@ type QueueFlags struct {
 	Archives string
 }
 
-// queueVariable names the queue where its address, which may hold a password, is not to be seen
+// QueueVariable names the queue where its address, which may hold a password, is not to be seen
 // in the list of processes.
-const queueVariable = "LABCTL_QUEUE"
+const QueueVariable = "LABCTL_QUEUE"
 
 // Add defines the flags on a command.
 func (q *QueueFlags) Add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&q.Address, "queue", "", "share the work by a PostgreSQL server, as in postgres://user@host/database (also "+queueVariable+")")
+	cmd.Flags().StringVar(&q.Address, "queue", "", "share the work by a PostgreSQL server, as in postgres://user@host/database (also "+QueueVariable+")")
 	cmd.Flags().StringVar(&q.Archives, "store", "", "keep the submissions in this folder, which all workers share, and not in the queue")
 }
 
@@ -124,7 +124,7 @@ func (q *QueueFlags) Named() string {
 	if q.Address != "" {
 		return q.Address
 	}
-	return os.Getenv(queueVariable)
+	return os.Getenv(QueueVariable)
 }
 
 // Shared opens the server's queue.

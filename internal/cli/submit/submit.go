@@ -165,7 +165,7 @@ func (o *Options) print(l *lab.Lab, mine *student.Lab, p *submission.Packed) {
 		level = course.Warn
 	}
 	t.Line(level, "report", fmt.Sprintf("%d of %d checks passed here; unofficial: your instructor's grading counts", passed, all))
-	if missing := unanswered(l, p.Answers); len(missing) > 0 {
+	if missing := l.Unanswered(p.Answers); len(missing) > 0 {
 		t.Line(course.Warn, "answers", "none yet to "+strings.Join(missing, ", "))
 	}
 	for _, s := range l.Steps {
@@ -183,15 +183,4 @@ func absolute(path string) string {
 		return path
 	}
 	return full
-}
-
-// unanswered returns the questions that have no answer.
-func unanswered(l *lab.Lab, answers map[string][]string) []string {
-	var ids []string
-	for _, c := range l.Visible() {
-		if c.Question != nil && len(answers[c.ID]) == 0 {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids
 }
