@@ -83,9 +83,9 @@ lint: ## golangci-lint with the project's rules
 .PHONY: bench
 bench: build ## Measure: ratios against a baseline in the same run
 	hack/image
-	$(GO) test -tags bench -run '^$$' -bench 'Up|NodeImage' -benchtime 1x -timeout 60m ./bench/... # a cluster beside them would slow them
+	$(GO) test -tags bench -run '^$$' -bench 'NodeImage|Queue|Up|Batch' -benchtime 1x -timeout 180m ./bench/... # a cluster beside them would slow them
 	hack/prepare
-	$(GO) test -tags bench -run '^$$' -bench 'Grade|Batch' -benchtime 1x -timeout 120m ./bench/...
+	$(GO) test -tags bench -run '^$$' -bench Grade -benchtime 1x -timeout 60m ./bench/...
 
 .PHONY: clean
 clean: ## Remove what builds made here (caches and clusters stay: labctl down --all)

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/riverqueue/river"
 
 	"labctl.dev/labctl/internal/result"
 )
@@ -19,7 +22,8 @@ const maxTakeovers = 25
 type Activity struct {
 	Worker string   `json:"worker"`
 	Doing  []string `json:"doing"` // digests
-	// Silent is how long it has given no sign of life.
+	// Silent is how long it has given no sign of life; less than nothing where the clock was set back
+	// since.
 	Silent time.Duration `json:"silent"`
 }
 
@@ -32,7 +36,7 @@ func (s *Store) beat(ctx context.Context, id string, doing []string) error {
 	_, err = s.db.ExecContext(ctx, "INSERT INTO labctl_worker (id, doing, beat) VALUES ($1, $2, "+s.say.now+
 		") ON CONFLICT (id) DO UPDATE SET doing = excluded.doing, beat = excluded.beat", id, text)
 	if err != nil {
-		return fmt.Errorf("register worker %s: %w", id, err)
+		return fmt.Errorf("register worker %s: %w", id, noRoom(err))
 	}
 	return nil
 }
@@ -59,12 +63,28 @@ func (s *Store) Workers(ctx context.Context, within time.Duration) ([]Activity, 
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
-	return slices.DeleteFunc(all, func(a Activity) bool { return a.Silent > within }), nil
+	return slices.DeleteFunc(all, func(a Activity) bool { return a.Silent.Abs() > within }), nil
 }
 
-// takeOver puts back what is with workers that have been silent for too long.
+// takeOver puts back what is with workers that have been silent for too long. A sign of life from a
+// time to come is none: it was given before the clock was set back.
 func (s *Store) takeOver(ctx context.Context, dead time.Duration) error {
-	return s.putBack(ctx, "AND NOT EXISTS (SELECT 1 FROM labctl_worker w WHERE w.id = attempted_by[array_upper(attempted_by, 1)] AND w.beat > "+s.say.now+fmt.Sprintf(" - %d)", dead.Milliseconds()))
+	return s.putBack(ctx, "AND NOT EXISTS (SELECT 1 FROM labctl_worker w WHERE w.id = attempted_by[array_upper(attempted_by, 1)] AND ABS("+s.say.now+fmt.Sprintf(" - w.beat) < %d)", dead.Milliseconds()))
+}
+
+// hasten makes jobs of the queues due that wait for longer than any is told to: they were told by
+// a clock that has been set back since, or that is ahead of the database's.
+func (s *Store) hasten(ctx context.Context, queues []string, longest time.Duration) error {
+	names, err := encode(queues)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, "UPDATE river_job SET scheduled_at = "+s.say.in(0)+" WHERE state IN ('available', 'retryable', 'scheduled') AND queue IN ("+
+		s.say.elements+") AND priority = "+strconv.Itoa(river.PriorityDefault)+" AND kind = '"+jobKind+"' AND scheduled_at > "+s.say.in(int(longest.Seconds())+1), names)
+	if err != nil {
+		return fmt.Errorf("look for what waits for too long: %w", noRoom(err))
+	}
+	return nil
 }
 
 // TakeOverAll puts back all that is under way. Only for who knows that nobody else works.

@@ -121,3 +121,61 @@ func TestLookAtAServer(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	look3(t, s)
 }
+
+// The clocks of a server and of those who work for it may differ, and be set.
+func TestServersClock(t *testing.T) {
+	srv := servertest.Start(t)
+	s, err := OpenServer(t.Context(), srv.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	aheadOfTime(t, s, "clock_timestamp() + interval '1 hour'")
+	ofAnotherTime(t, s)
+
+	// What is with a worker of a time to come is with nobody.
+	add(t, s, task(3))
+	if _, err := s.db.ExecContext(t.Context(), "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['ahead'] WHERE state = 'available'"); err != nil {
+		t.Fatal(err)
+	}
+	work(t, s, newStand(), task(3))
+}
+
+// A worker that starts while the server is away waits for it.
+func TestServerComesAfterItsWorker(t *testing.T) {
+	srv := servertest.Start(t)
+	s, err := OpenServer(t.Context(), srv.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	add(t, s, task(1))
+	srv.Stop(t)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	g := newStand()
+	w := &Worker{Store: s, Grader: g, Queues: []string{Queue("clusterip", "1.0.0")}, Parallel: 1, Times: quickTimes(), ID: NewID("early")}
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	select {
+	case err := <-done:
+		t.Fatalf("it ended with %v", err)
+	case <-time.After(2 * time.Second):
+	}
+	srv.Restart(t)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		if grade, err := s.Find(ctx, task(1).Key); err == nil && grade != nil {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		t.Error("it was not graded")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

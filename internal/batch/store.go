@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"syscall"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/riverqueue/river"
@@ -20,7 +21,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/result"
@@ -70,6 +72,8 @@ type dialect struct {
 	blob, identity string
 	now            string                     // milliseconds since 1970 by the database's own clock
 	millis         func(column string) string // a time as those
+	in             func(seconds int) string   // a time to come, by the same clock
+	elements       string                     // those of $1, which is an array in JSON, as rows
 	shared         bool                       // several processes work at the same time
 }
 
@@ -83,14 +87,20 @@ func OpenFile(ctx context.Context, name string) (*Store, error) {
 	db.SetMaxOpenConns(1) // a file has one writer
 	s := &Store{db: db, driver: riversqlite.New(db), say: dialect{
 		blob: "BLOB", identity: "INTEGER PRIMARY KEY AUTOINCREMENT",
-		now:    "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-		millis: func(c string) string { return "CAST(unixepoch(" + c + ", 'subsec') * 1000 AS INTEGER)" },
+		now:      "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		millis:   func(c string) string { return "CAST(unixepoch(" + c + ", 'subsec') * 1000 AS INTEGER)" },
+		in:       func(seconds int) string { return fmt.Sprintf("datetime('now', '+%d seconds', 'subsec')", seconds) },
+		elements: "SELECT value FROM json_each($1)",
 	}}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the queue %s: %w", name, err), db.Close())
 	}
 	return s, nil
 }
+
+// serverConnections is how many connections a process uses at most. A grading needs one for some
+// milliseconds; PostgreSQL gives out 100 unless it is told otherwise, and a fleet shares them.
+const serverConnections = 4
 
 // OpenServer connects to a PostgreSQL server, which workers on any number of machines share.
 // address is a URL, as in "postgres://user@host/database".
@@ -99,7 +109,7 @@ func OpenServer(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.db.SetMaxOpenConns(16)
+	s.db.SetMaxOpenConns(serverConnections)
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(unreachable(parsed, err), s.Close())
 	}
@@ -118,9 +128,11 @@ func connect(ctx context.Context, address string) (*Store, *url.URL, error) {
 	}
 	s := &Store{db: db, driver: riverdatabasesql.New(db), say: dialect{
 		blob: "BYTEA", identity: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-		now:    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-		millis: func(c string) string { return "CAST(extract(epoch FROM " + c + ") * 1000 AS BIGINT)" },
-		shared: true,
+		now:      "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+		millis:   func(c string) string { return "CAST(extract(epoch FROM " + c + ") * 1000 AS BIGINT)" },
+		in:       func(seconds int) string { return fmt.Sprintf("clock_timestamp() + interval '%d seconds'", seconds) },
+		elements: "SELECT json_array_elements_text($1::json)",
+		shared:   true,
 	}}
 	if err := db.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(unreachable(parsed, err), db.Close())
@@ -227,12 +239,21 @@ func (s *Store) schema() []string {
 func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return noRoom(err)
 	}
 	if err := do(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+		return errors.Join(noRoom(err), tx.Rollback())
 	}
-	return tx.Commit()
+	return noRoom(tx.Commit())
+}
+
+// noRoom tells a file that finds no room as the system would.
+func noRoom(err error) error {
+	var said *sqlite.Error
+	if errors.As(err, &said) && said.Code() == sqlite3.SQLITE_FULL {
+		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+	}
+	return err
 }
 
 // querier is the database, or a transaction in it.

@@ -79,47 +79,104 @@ type Worker struct {
 	mu     sync.Mutex
 	doing  map[int64]string
 	beaten time.Time // the last sign of life that reached the queue
+
+	broken chan error // why the queue can be written to no more
 }
 
 // Run works until ctx ends, and returns when nothing is under way any more: what is not done
-// is back in the queue.
+// is back in the queue. It ends with an error where the queue is a file that cannot be written to:
+// unlike a server, that will not be there again in a moment.
 func (w *Worker) Run(ctx context.Context) error {
-	w.doing = map[int64]string{}
-	if err := w.alive(ctx); err != nil {
+	w.doing, w.broken = map[int64]string{}, make(chan error, 1)
+	// The client outlives ctx for as long as it takes to put back what is not done.
+	outliving := context.WithoutCancel(ctx)
+	client, err := w.start(ctx, outliving)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it ended before it had begun
 		}
 		return err
 	}
+	living, end := context.WithCancel(ctx)
+	defer end()
+	var alive sync.WaitGroup
+	alive.Go(func() { w.live(living) })
+	var broken error
+	select {
+	case <-ctx.Done():
+	case broken = <-w.broken:
+		end()
+	}
+	stopping, cancel := context.WithTimeout(outliving, stopTime)
+	defer cancel()
+	err = client.StopAndCancel(stopping)
+	alive.Wait()
+	err = errors.Join(err, w.Store.leave(stopping, w.ID))
+	if broken != nil {
+		return broken // the others follow from it
+	}
+	return err
+}
+
+// start makes the worker known and lets it take from the queue. A server that is out of reach is
+// asked again, as later: it may have been started over in this moment.
+func (w *Worker) start(ctx, outliving context.Context) (*river.Client[*sql.Tx], error) {
+	tick := time.NewTicker(w.Times.Poll)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		err := w.alive(ctx)
+		var client *river.Client[*sql.Tx]
+		if err == nil {
+			client, err = w.client()
+		}
+		if err == nil {
+			err = client.Start(outliving)
+		}
+		switch {
+		case err == nil:
+			return client, nil
+		case !w.Store.say.shared, Lasting(err), time.Since(began) > serverPatience:
+			return nil, fmt.Errorf("start to work: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// client makes what takes from the queue.
+func (w *Worker) client() (*river.Client[*sql.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &gradeWorker{worker: w})
 	queues := map[string]river.QueueConfig{}
 	for _, q := range w.Queues {
 		queues[q] = river.QueueConfig{MaxWorkers: w.Parallel}
 	}
-	client, err := river.NewClient(w.Store.driver, &river.Config{
+	return river.NewClient(w.Store.driver, &river.Config{
 		ID: w.ID, Queues: queues, Workers: workers, MaxAttempts: attempts, JobTimeout: -1,
 		FetchCooldown: min(100*time.Millisecond, w.Times.Poll), FetchPollInterval: w.Times.Poll, PollOnly: true,
 		RetryPolicy: retries{w.Times.Retry}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		// By the clock of one machine, which may be set. Who is dead is known better here, and what was
+		// given up is asked for.
+		RescueStuckJobsAfter: never, CancelledJobRetentionPeriod: -1, DiscardedJobRetentionPeriod: -1,
 	})
-	if err != nil {
-		return fmt.Errorf("start to work: %w", err)
+}
+
+// never is longer than any grading.
+const never = 10 * 365 * 24 * time.Hour
+
+// lost notes that the queue cannot be written to, and tells whether it will do to try again.
+func (w *Worker) lost(err error) (again bool) {
+	if w.Store.say.shared {
+		return true
 	}
-	// The client outlives ctx for as long as it takes to put back what is not done.
-	outliving := context.WithoutCancel(ctx)
-	if err := client.Start(outliving); err != nil {
-		return fmt.Errorf("start to work: %w", err)
+	select {
+	case w.broken <- err:
+	default: // that is known
 	}
-	living, end := context.WithCancel(ctx)
-	defer end()
-	var alive sync.WaitGroup
-	alive.Go(func() { w.live(living) })
-	<-ctx.Done()
-	stopping, cancel := context.WithTimeout(outliving, stopTime)
-	defer cancel()
-	err = client.StopAndCancel(stopping)
-	alive.Wait()
-	return errors.Join(err, w.Store.leave(stopping, w.ID))
+	return false
 }
 
 // stopTime bounds the end of working, since somebody waits.
@@ -130,11 +187,17 @@ func (w *Worker) live(ctx context.Context) {
 	tick := time.NewTicker(w.Times.Beat)
 	defer tick.Stop()
 	for {
-		// A queue that is out of reach for a moment is asked again at the next tick; if it stays
+		// A server that is out of reach for a moment is asked again at the next tick; if it stays
 		// so, somebody else takes over, and whoever writes first counts.
-		_ = w.alive(ctx)
-		if w.Store.say.shared {
-			_ = w.Store.takeOver(ctx, w.Times.Dead)
+		err := w.alive(ctx)
+		if err == nil {
+			err = w.Store.hasten(ctx, w.Queues, attempts*w.Times.Retry)
+		}
+		if err == nil && w.Store.say.shared {
+			err = w.Store.takeOver(ctx, w.Times.Dead)
+		}
+		if err != nil && ctx.Err() == nil {
+			w.lost(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,7 +293,7 @@ func (w *Worker) try(ctx context.Context, job *river.Job[gradeArgs]) try {
 	return w.finish(ctx, job, Grade{Key: t.Key, Report: report, Attempts: job.Attempt, Worker: w.ID})
 }
 
-// finish writes the grade and ends the job in one step. A queue that is out of reach is waited
+// finish writes the grade and ends the job in one step. A server that is out of reach is waited
 // for: the work is done, and only has to be written down.
 func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade) try {
 	tick := time.NewTicker(w.Times.Poll)
@@ -252,6 +315,9 @@ func (w *Worker) finish(ctx context.Context, job *river.Job[gradeArgs], g Grade)
 		}
 		if err == nil {
 			return try{outcome: Outcome(g.Report.Status)}
+		}
+		if ctx.Err() == nil && !w.lost(err) {
+			return try{LostQueue, err, river.JobSnooze(0)}
 		}
 		select {
 		case <-ctx.Done():

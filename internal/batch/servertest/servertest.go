@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package servertest
 
@@ -19,7 +19,7 @@ type Server struct {
 }
 
 // Start starts a server.
-func Start(t *testing.T) *Server {
+func Start(t testing.TB) *Server {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,7 +41,7 @@ func Start(t *testing.T) *Server {
 }
 
 // Restart starts a server that was stopped.
-func (s *Server) Restart(t *testing.T) {
+func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	out, err := s.hack("start", s.dir, s.port)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Server) Restart(t *testing.T) {
 }
 
 // Stop stops the server at once.
-func (s *Server) Stop(t *testing.T) {
+func (s *Server) Stop(t testing.TB) {
 	t.Helper()
 	if _, err := s.hack("stop", s.dir); err != nil {
 		t.Fatal(err)
