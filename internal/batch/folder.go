@@ -118,14 +118,10 @@ func lock(path string) (*Folder, error) {
 // ReadBook reads what a folder says about its batch.
 func ReadBook(path string) (*Book, error) {
 	name := filepath.Join(path, bookName)
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, fmt.Errorf("read the batch: %w", err)
+	data, err := home.Read(name, maxBookSize)
+	if errors.As(err, new(*home.TooLarge)) {
+		return nil, fault.Inputf("read the batch: %w", err).WithRemedy("name another folder: --out DIR")
 	}
-	if info.Size() > maxBookSize {
-		return nil, fault.Inputf("%s is larger than %d bytes", name, int64(maxBookSize)).WithRemedy("name another folder: --out DIR")
-	}
-	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the batch: %w", err)
 	}

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -42,9 +42,9 @@ type row struct {
 // readRoster reads a CSV file with a header, whatever separates its cells. Times in it are in
 // the location.
 func readRoster(name string, in *time.Location) (*roster, error) {
-	data, err := readBounded(name)
+	data, err := home.Read(name, maxRoster)
 	if err != nil {
-		return nil, err
+		return nil, fault.Inputf("read the roster: %w", err).WithRemedy("name a CSV file that lists one class")
 	}
 	if data, err = decode(name, data); err != nil {
 		return nil, err
@@ -80,22 +80,6 @@ func readRoster(name string, in *time.Location) (*roster, error) {
 		return nil, fault.Inputf("roster %s lists nobody", name).WithRemedy("it needs one line for each student below its header")
 	}
 	return r, r.tellApart()
-}
-
-func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fault.Inputf("read the roster: %w", err).WithRemedy("name a CSV file that lists the class")
-	}
-	defer func() { _ = f.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(f, maxRoster+1))
-	if err != nil {
-		return nil, fault.Inputf("read the roster: %w", err).WithRemedy("name a CSV file that lists the class")
-	}
-	if len(data) > maxRoster {
-		return nil, fault.Inputf("roster %s is larger than %d bytes", name, maxRoster).WithRemedy("name a CSV file that lists one class")
-	}
-	return data, nil
 }
 
 // decode takes the byte order mark off, and refuses what is no UTF-8: a guessed encoding would

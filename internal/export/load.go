@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -131,17 +132,12 @@ func (l *loading) add(name string, r result.Report) error {
 
 // loadReport reads one report, and tells its size.
 func loadReport(name string) (*result.Report, int64, error) {
-	f, err := os.Open(name)
+	data, err := home.Read(name, maxReport)
+	if errors.As(err, new(*home.TooLarge)) {
+		return nil, 0, fault.Inputf("read a report: %w", err).WithRemedy("take it out of the folder")
+	}
 	if err != nil {
 		return nil, 0, fault.Inputf("read a report: %w", err).WithRemedy(batchRemedy)
-	}
-	defer func() { _ = f.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(f, maxReport+1))
-	if err != nil {
-		return nil, 0, fault.Inputf("read a report: %w", err).WithRemedy(batchRemedy)
-	}
-	if len(data) > maxReport {
-		return nil, 0, fault.Inputf("%s is larger than %d bytes, which no report is", name, maxReport).WithRemedy("take it out of the folder")
 	}
 	r, err := decode(data)
 	if err != nil {

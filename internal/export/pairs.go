@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"labctl.dev/labctl/internal/fault"
@@ -36,16 +34,15 @@ func (c *Class) SavePairs(dir string) error {
 // loadPairs reads the pairs; a folder without the file has none.
 func loadPairs(dir string) ([]Pair, error) {
 	name := filepath.Join(dir, pairsFile)
-	f, err := os.Open(name)
+	data, err := home.Read(name, maxReport)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fault.Inputf("read the pairs that are alike: %w", err).WithRemedy(batchRemedy)
 	}
-	defer func() { _ = f.Close() }() // only read from
 	var pairs []Pair
-	if err := json.NewDecoder(io.LimitReader(f, maxReport)).Decode(&pairs); err != nil {
+	if err := json.Unmarshal(data, &pairs); err != nil {
 		return nil, fault.Inputf("%s lists no pairs: %w", name, err).WithRemedy("take it out of the folder, or run labctl batch again")
 	}
 	return pairs, nil

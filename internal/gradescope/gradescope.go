@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 )
 
 // Schema names the version of the autograder's configuration.
@@ -128,7 +129,7 @@ const maxSmall = 64 << 10
 // Config reads what the autograder was built for.
 func (r Root) Config() (Config, error) {
 	var c Config
-	data, err := readBounded(r.source(configName), maxSmall)
+	data, err := home.Read(r.source(configName), maxSmall)
 	if err != nil {
 		return c, fault.Environmentf("read what the autograder was built for: %w", err).WithRemedy("build it anew: labctl gradescope build")
 	}
@@ -151,7 +152,7 @@ func (r Root) Queue(c Config) (string, error) {
 		return "", fault.Environmentf("the variable %s, which is to hold the queue's address, is not set", c.QueueEnv).
 			WithRemedy("set it in the image, or build the autograder without --queue-env")
 	}
-	data, err := readBounded(r.source(queueName), maxSmall)
+	data, err := home.Read(r.source(queueName), maxSmall)
 	if err != nil {
 		return "", fault.Environmentf("read the queue's address: %w", err).WithRemedy("build it anew: labctl gradescope build")
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -31,7 +32,7 @@ func (r Root) Metadata() (Metadata, error) { return readMetadata(r.metadataFile(
 
 func readMetadata(name string) (Metadata, error) {
 	var m Metadata
-	data, err := readBounded(name, maxMetadata)
+	data, err := home.Read(name, maxMetadata)
 	if err != nil {
 		return m, fmt.Errorf("read the submission's metadata: %w", err)
 	}

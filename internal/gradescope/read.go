@@ -12,22 +12,6 @@ import (
 	"labctl.dev/labctl/internal/submission"
 )
 
-// readBounded reads a file that is not larger than it may be.
-func readBounded(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > most {
-		return nil, fmt.Errorf("%s is larger than %d bytes", filepath.Base(name), most)
-	}
-	return data, nil
-}
-
 func firstLine(data []byte) string {
 	first, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSpace(first)

@@ -1,4 +1,4 @@
-// Package home says where labctl keeps its files on this machine.
+// Package home says where labctl keeps its files on this machine, and reads and writes files safely.
 package home
 
 import (

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 )
@@ -38,9 +38,11 @@ func answersNames() []string { return []string{"answers.yaml", "answers.yml"} }
 func ReadAnswers(dir string, questions []string) (map[string][]string, error) {
 	r := newReader(dir, Limits{Questions: questions})
 	for _, name := range answersNames() {
-		data, err := readBounded(filepath.Join(dir, name))
+		data, err := home.Read(filepath.Join(dir, name), maxAnswersSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+		case errors.As(err, new(*home.TooLarge)):
+			r.refuse(name, "is larger than %d bytes", maxAnswersSize)
 		case err != nil:
 			r.refuse(name, "cannot be read: %s", cause(err))
 		default:
@@ -52,16 +54,6 @@ func ReadAnswers(dir string, questions []string) (map[string][]string, error) {
 		return nil, err
 	}
 	return answers, nil
-}
-
-// readBounded reads a file up to one byte more than answers may have.
-func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxAnswersSize+1))
-	return data, errors.Join(err, f.Close())
 }
 
 // answers reads the answers of the submission, and refuses what is wrong with them.

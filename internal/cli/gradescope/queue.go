@@ -11,6 +11,7 @@ import (
 	"labctl.dev/labctl/internal/batch"
 	"labctl.dev/labctl/internal/cli/sites"
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 )
 
 // queueFlags say how the autograder comes to the queue's address, which holds a password.
@@ -40,13 +41,9 @@ func (q *queueFlags) address() (string, error) {
 	case q.URL != "" && q.File != "":
 		return "", fault.Inputf("--queue and --queue-file both name the queue").WithRemedy("leave one of them away")
 	case q.File != "":
-		info, err := os.Stat(q.File)
-		if err != nil || !info.Mode().IsRegular() || info.Size() > maxAddress {
-			return "", fault.Inputf("--queue-file %s is no file with an address in it", q.File).WithRemedy("write the address there: postgres://user:password@host/database")
-		}
-		data, err := os.ReadFile(q.File)
+		data, err := home.Read(q.File, maxAddress)
 		if err != nil {
-			return "", fault.Inputf("read the queue's address: %w", err).WithRemedy("--queue-file FILE")
+			return "", fault.Inputf("--queue-file is no file with an address in it: %w", err).WithRemedy("write the address there: postgres://user:password@host/database")
 		}
 		text, _, _ = strings.Cut(string(data), "\n")
 	case q.URL == "":

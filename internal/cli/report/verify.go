@@ -5,12 +5,11 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
 	"labctl.dev/labctl/internal/ui"
@@ -111,19 +110,11 @@ func (o *verifyOptions) about(r result.Report, digest string) error {
 	return nil
 }
 
-// read reads a file that a user names, up to a size.
+// read reads a file that a user names, up to a size in bytes.
 func read(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
+	data, err := home.Read(name, most)
 	if err != nil {
-		return nil, fault.Inputf("read %s: %w", name, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, fault.Inputf("read %s: %w", name, err)
-	}
-	if int64(len(data)) > most {
-		return nil, fault.Inputf("%s is larger than %d bytes", name, most)
+		return nil, fault.Inputf("read a file: %w", err)
 	}
 	return data, nil
 }
