@@ -69,7 +69,7 @@ func add(t *testing.T, s *Store, tasks ...Task) {
 
 // quickTimes suit gradings of milliseconds.
 func quickTimes() Times {
-	return Times{Beat: 20 * time.Millisecond, Dead: time.Second, Poll: 5 * time.Millisecond, Retry: 5 * time.Millisecond}
+	return Times{Beat: 20 * time.Millisecond, Dead: time.Second, Poll: 5 * time.Millisecond, Retry: 5 * time.Millisecond, Patience: time.Minute}
 }
 
 // work runs a worker until the tasks have grades, and returns these.

@@ -31,9 +31,6 @@ type Follower struct {
 	Finish func(r *result.Report) error
 }
 
-// serverPatience is how long a queue may be out of reach.
-const serverPatience = 5 * time.Minute
-
 // Follow writes the students' reports as their grades come, and returns when all are there.
 // ctx ends it earlier; what is written is complete, and calling it again goes on.
 func (f *Folder) Follow(ctx context.Context, s *Store, times Times, fw Follower) error {
@@ -63,8 +60,8 @@ func (f *Folder) Follow(ctx context.Context, s *Store, times Times, fw Follower)
 			return err
 		case lost.IsZero():
 			lost = time.Now()
-		case time.Since(lost) > serverPatience:
-			return fault.Environmentf("the queue has been out of reach for %s: %w", serverPatience, err).
+		case time.Since(lost) > times.Patience:
+			return fault.Environmentf("the queue has been out of reach for %s: %w", times.Patience, err).
 				WithRemedy("start PostgreSQL and run the same command again: it goes on where it was")
 		}
 		if err != nil {

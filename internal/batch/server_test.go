@@ -7,11 +7,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"labctl.dev/labctl/internal/batch/servertest"
+	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/result"
 )
 
 // Three workers share a queue. They are killed and started again, and the server is gone for a
@@ -108,6 +112,72 @@ func TestServerIsGone(t *testing.T) {
 	_, err = OpenServer(ctx, strings.Replace(srv.Address, "labctl@", "labctl:hush@", 1))
 	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Who follows a batch hears that its server is away, and goes on when it is back; one that stays
+// away ends it, with how to go on.
+func TestFollowWithoutAServer(t *testing.T) {
+	srv := servertest.Start(t)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "in", "anna"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "in", "anna", "a.yaml"), []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := classIn(filepath.Join(dir, "in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := Create(filepath.Join(dir, "out"), result.Lab{ID: "clusterip", Version: "1.0.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenServer(t.Context(), srv.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	err = folder.Enter(t.Context(), s, Plan{Class: found, FileName: func(s string) string { return s }, Read: func(string, *Handed) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := quickTimes()
+	troubles, restarted := 0, false
+	var working sync.WaitGroup
+	follow := func() error {
+		return folder.Follow(t.Context(), s, times, Follower{
+			Graded: func(Entry, result.Report, bool) {}, Finish: func(*result.Report) error { return nil },
+			Progress: func(p Progress) {
+				if p.Trouble == "" {
+					return
+				}
+				if troubles++; times.Patience > time.Second && !restarted {
+					restarted = true
+					srv.Restart(t)
+					working.Go(func() {
+						work(t, s, newStand(), Task{Key: folder.Book.Students[0].key(folder.Book.ID), Lab: "clusterip"})
+					})
+				}
+			},
+		})
+	}
+	srv.Stop(t)
+	if err := follow(); err != nil || troubles == 0 {
+		t.Errorf("away for a moment: %v, told %d times", err, troubles)
+	}
+	working.Wait()
+
+	if folder, err = Create(filepath.Join(dir, "other"), result.Lab{ID: "clusterip", Version: "1.0.0"}); err != nil {
+		t.Fatal(err)
+	}
+	folder.Book.Students = []Entry{{Student: "ben", Digest: "sha256:1", Version: "1.0.0", File: "ben"}}
+	srv.Stop(t)
+	times.Patience = time.Second
+	err = follow()
+	if fault.KindOf(err) != fault.Environment || !strings.Contains(fault.RemedyOf(err), "run the same command again") {
+		t.Errorf("away for good: %v", err)
 	}
 }
 

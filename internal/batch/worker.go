@@ -56,11 +56,13 @@ type Times struct {
 	Dead  time.Duration // silence after which a worker counts as dead
 	Poll  time.Duration // between two looks for work
 	Retry time.Duration // before a grading is tried again; grows with each try
+	// Patience is how long a server may be out of reach until it counts as gone.
+	Patience time.Duration
 }
 
 // DefaultTimes suit gradings of some seconds.
 func DefaultTimes() Times {
-	return Times{Beat: 5 * time.Second, Dead: 30 * time.Second, Poll: time.Second, Retry: 2 * time.Second}
+	return Times{Beat: 5 * time.Second, Dead: 30 * time.Second, Poll: time.Second, Retry: 2 * time.Second, Patience: 5 * time.Minute}
 }
 
 // Worker takes gradings from the queue.
@@ -135,7 +137,7 @@ func (w *Worker) start(ctx, outliving context.Context) (*river.Client[*sql.Tx], 
 		switch {
 		case err == nil:
 			return client, nil
-		case !w.Store.say.shared, Lasting(err), time.Since(began) > serverPatience:
+		case !w.Store.say.shared, Lasting(err), time.Since(began) > w.Times.Patience:
 			return nil, fmt.Errorf("start to work: %w", err)
 		}
 		select {
