@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // maxLoose bounds a file that is handed in by itself, in bytes. Manifests are far smaller.
@@ -77,7 +78,7 @@ func (f *finder) lastUploads(loose []item) []item {
 	chains := map[string][]int{}
 	for i, it := range loose {
 		name, _ := f.reupload(it.original)
-		chains[folded(name)] = append(chains[folded(name)], i)
+		chains[submission.Folded(name)] = append(chains[submission.Folded(name)], i)
 	}
 	replaced := map[int]int{}
 	for _, chain := range chains {
@@ -123,23 +124,23 @@ func (f *finder) fileNames(files []item) []string {
 		if f.class.Layout == Canvas {
 			short[i], _ = f.reupload(it.original)
 		}
-		count[folded(short[i])]++
+		count[submission.Folded(short[i])]++
 	}
 	spoken := f.kustomizations(files)
 	names := make([]string, len(files))
 	taken := map[string]bool{}
 	for i, it := range files {
 		name := short[i]
-		if count[folded(name)] > 1 || it.original != "" && strings.Contains(spoken, it.original) {
+		if count[submission.Folded(name)] > 1 || it.original != "" && strings.Contains(spoken, it.original) {
 			name = it.original
 		}
-		if taken[folded(name)] { // on a system that ignores case
+		if taken[submission.Folded(name)] { // on a system that ignores case
 			name = cmp.Or(it.file, fmt.Sprint(i+1)) + "-" + name
 		}
 		if name == "." || !filepath.IsLocal(name) || strings.ContainsAny(name, "/\\\x00") {
 			continue
 		}
-		taken[folded(name)] = true
+		taken[submission.Folded(name)] = true
 		names[i] = name
 	}
 	return names

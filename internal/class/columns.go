@@ -5,59 +5,27 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"labctl.dev/labctl/internal/heading"
 )
 
-// role is what a column of a roster says of a student.
-type role int
-
-const (
-	asNothing role = iota
-	asUsername
-	asID
-	asOther  // names the student, too, but is no ID to read
-	asNumber // the learning platform's
-	asEmail
-	asName
-	asFirst
-	asLast
-	asSubmitted
-)
-
-// roleOf returns what a header means, in the languages in which Moodle and Canvas are most
-// used. The word "student" depends on the columns beside it; see understand.
-func roleOf(header string) role {
-	switch squashed(header) {
-	case "username", "user", "login", "loginid", "userlogin", "sisloginid", "uid", "account", "githubusername",
-		"benutzername", "anmeldename", "nutzername", "nomdutilisateur", "nombredeusuario", "nomeutente", "gebruikersnaam":
-		return asUsername
-	case "id", "sisuserid", "idnumber", "studentid", "studentnumber", "sid", "matriculationnumber", "matrikelnummer",
-		"matrnr", "idnummer", "numerodidentification", "numerodeid", "numerodematricula", "codiceidentificativo":
-		return asID
-	case "githubid", "canvasid", "moodleid", "userid":
-		return asOther
-	case "identifier", "participant", "identifikator", "identifiant", "identificador":
-		return asNumber
-	case "email", "emailaddress", "mail", "mailaddress", "emailadresse", "adressedecourriel", "courriel", "direcciondecorreo",
-		"correoelectronico", "correo", "indirizzoemail", "emailadres", "epost", "epostadress":
-		return asEmail
-	case "name", "fullname", "studentname", "displayname", "sortablename", "vollstandigername", "nomcomplet", "nombrecompleto",
-		"nomecompleto", "volledigenaam":
-		return asName
-	case "firstname", "first", "givenname", "forename", "vorname", "prenom", "nombre", "nome", "voornaam":
-		return asFirst
-	case "lastname", "last", "surname", "familyname", "nachname", "familienname", "nom", "apellido", "apellidos", "cognome", "achternaam":
-		return asLast
-	case "lastmodifiedsubmission":
-		return asSubmitted
+// meaning is what a heading means in a roster, where nobody is graded yet. The word "student"
+// depends on the columns beside it; see understand.
+func meaning(title string) heading.Meaning {
+	switch m := heading.Of(title); m {
+	case heading.ID:
+		return heading.Number
+	case heading.Student, heading.Grade, heading.Feedback, heading.Scale:
+		return heading.None
 	default:
-		return asNothing
+		return m
 	}
 }
 
 // columns are a roster's columns.
 type columns struct {
 	names  []string // none twice, none empty
-	roles  []role
+	roles  []heading.Meaning
 	canvas bool // a gradebook or a list of Canvas
 	moodle bool // a grading worksheet of Moodle
 }
@@ -73,25 +41,24 @@ func understand(header []string, records []record) columns {
 			title = fmt.Sprintf("column %d", i+1)
 		}
 		c.names = append(c.names, unique(title, taken))
-		c.roles = append(c.roles, roleOf(title))
-		switch squashed(title) {
-		case "student", "students", "learner":
+		c.roles = append(c.roles, meaning(title))
+		switch heading.Of(title) {
+		case heading.Student:
 			student = i
-		case "sisuserid", "sisloginid":
-			c.canvas = true
-		case "id":
+		case heading.ID:
 			hasID = true
 		}
+		c.canvas = c.canvas || strings.HasPrefix(heading.Squash(title), "sis")
 	}
 	c.canvas = student >= 0 && (c.canvas || hasID)
 	if student >= 0 {
-		c.roles[student] = asID
+		c.roles[student] = heading.Number
 	}
 	if c.canvas {
-		c.roles[student] = asName
+		c.roles[student] = heading.Name
 		for i, title := range c.names {
-			if squashed(title) == "id" {
-				c.roles[i] = asNumber
+			if heading.Of(title) == heading.ID {
+				c.roles[i] = heading.Participant
 			}
 		}
 	}
@@ -105,10 +72,10 @@ func (c *columns) byContent(records []record) {
 	participant := regexp.MustCompile(`^(?:\D{6,}|\D*[^\x00-\x7f]\D*)\d+$`)
 	for i, r := range c.roles {
 		switch {
-		case r == asNothing && c.every(records, i, func(cell string) bool { return strings.Count(cell, "@") == 1 }):
-			c.roles[i] = asEmail
-		case i == 0 && (r == asNumber || r == asNothing) && c.every(records, i, participant.MatchString) && c.different(records, i):
-			c.roles[i] = asNumber
+		case r == heading.None && c.every(records, i, func(cell string) bool { return strings.Count(cell, "@") == 1 }):
+			c.roles[i] = heading.Email
+		case i == 0 && (r == heading.Participant || r == heading.None) && c.every(records, i, participant.MatchString) && c.different(records, i):
+			c.roles[i] = heading.Participant
 			c.moodle = true
 		}
 	}
@@ -153,7 +120,7 @@ func (c *columns) usable() bool { return c.wanted() != "" }
 func (c *columns) wanted() string {
 	var named []string
 	for i, r := range c.roles {
-		if r != asNothing && r != asSubmitted && r != asOther {
+		if r != heading.None && r != heading.Submitted && r != heading.OtherID {
 			named = append(named, c.names[i])
 		}
 	}
@@ -161,7 +128,7 @@ func (c *columns) wanted() string {
 }
 
 // cells returns what is in the columns of the roles, in the order of the roles.
-func (c *columns) cells(rec record, roles ...role) []string {
+func (c *columns) cells(rec record, roles ...heading.Meaning) []string {
 	var all []string
 	for _, want := range roles {
 		for i, r := range c.roles {
@@ -174,7 +141,7 @@ func (c *columns) cells(rec record, roles ...role) []string {
 }
 
 // cell returns the first cell of a role, or "".
-func (c *columns) cell(rec record, r role) string {
+func (c *columns) cell(rec record, r heading.Meaning) string {
 	if all := c.cells(rec, r); len(all) > 0 {
 		return all[0]
 	}
@@ -183,14 +150,14 @@ func (c *columns) cell(rec record, r role) string {
 
 // number returns the learning platform's number: the digits at the end of "Participant 12".
 func (c *columns) number(rec record) string {
-	cell := c.cell(rec, asNumber)
+	cell := c.cell(rec, heading.Participant)
 	return cell[len(strings.TrimRight(cell, "0123456789")):]
 }
 
 // fullNames returns the names of the student, the one to show first.
 func (c *columns) fullNames(rec record) []string {
-	all := c.cells(rec, asName)
-	given, family := c.cell(rec, asFirst), c.cell(rec, asLast)
+	all := c.cells(rec, heading.Name)
+	given, family := c.cell(rec, heading.First), c.cell(rec, heading.Last)
 	if both := strings.TrimSpace(given + " " + family); both != "" {
 		all = append(all, both)
 	}
@@ -200,7 +167,7 @@ func (c *columns) fullNames(rec record) []string {
 // time returns when Moodle says that the student handed in, as its worksheet in English says
 // it. Zero is unknown.
 func (c *columns) time(rec record, in *time.Location) time.Time {
-	t, err := time.ParseInLocation("Monday, 2 January 2006, 3:04 PM", c.cell(rec, asSubmitted), in)
+	t, err := time.ParseInLocation("Monday, 2 January 2006, 3:04 PM", c.cell(rec, heading.Submitted), in)
 	if err != nil {
 		return time.Time{}
 	}

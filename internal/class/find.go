@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // Find finds the submissions of a class. The caller closes the Class. What cannot be
@@ -161,7 +162,7 @@ func (f *finder) nothing() error {
 	}
 	manifests := 0
 	for _, i := range f.class.Ignored {
-		if isManifest(i.Path) {
+		if submission.IsManifest(i.Path) {
 			manifests++
 		}
 	}
@@ -177,7 +178,7 @@ func (f *finder) nothing() error {
 func (f *finder) sort() {
 	c := f.class
 	slices.SortFunc(c.Students, func(a, b Student) int {
-		return cmp.Or(cmp.Compare(folded(a.ID), folded(b.ID)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(submission.Folded(a.ID), submission.Folded(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(c.Unmatched, func(a, b Unmatched) int { return cmp.Compare(a.Student, b.Student) })
 	slices.SortStableFunc(c.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Path, b.Path) })

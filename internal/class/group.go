@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // handing is one student with everything that was handed in.
@@ -53,7 +54,7 @@ func (f *finder) group(items []item) ([]*handing, error) {
 				f.class.Times = TimesExport
 			}
 		}
-		key := folded(clean(it.owner.name)) + "\x00" + strings.TrimLeft(it.owner.number, "0")
+		key := submission.Folded(clean(it.owner.name)) + "\x00" + strings.TrimLeft(it.owner.number, "0")
 		if key == "\x00" {
 			f.ignore(it.path, "does not say whose it is")
 			continue
@@ -213,10 +214,10 @@ func identify(students []*handing) {
 		if h.id == "" {
 			h.id = clean(h.owner.number)
 		}
-		count[folded(h.id)]++
+		count[submission.Folded(h.id)]++
 	}
 	for _, h := range students {
-		if number := clean(h.owner.number); count[folded(h.id)] > 1 && number != "" {
+		if number := clean(h.owner.number); count[submission.Folded(h.id)] > 1 && number != "" {
 			h.id += "-" + number
 		}
 	}
@@ -229,10 +230,10 @@ func identify(students []*handing) {
 // unique returns the ID, or one made of it that is not taken, and takes it.
 func unique(id string, taken map[string]bool) string {
 	free := id
-	for n := 2; taken[folded(free)]; n++ {
+	for n := 2; taken[submission.Folded(free)]; n++ {
 		free = fmt.Sprintf("%s-%d", id, n)
 	}
-	taken[folded(free)] = true
+	taken[submission.Folded(free)] = true
 	return free
 }
 
@@ -248,7 +249,7 @@ func (h *handing) person() *result.Person {
 		}
 		p.Columns[column] = clean(value)
 	}
-	if folded(p.Name) == folded(h.id) && p.Email == "" && p.Columns == nil {
+	if submission.Folded(p.Name) == submission.Folded(h.id) && p.Email == "" && p.Columns == nil {
 		return nil // no more than the ID says
 	}
 	return p

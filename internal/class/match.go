@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // The ways to find a student in the roster, the surest first.
@@ -39,14 +40,14 @@ func (r *roster) index() *index {
 	for i, row := range r.rows {
 		x.add(byNumber, strings.TrimLeft(row.number, "0"), i)
 		for _, id := range append(row.ids, row.id) {
-			x.add(byID, folded(clean(id)), i)
+			x.add(byID, submission.Folded(clean(id)), i)
 			if !r.header.canvas && !r.header.moodle && strings.Trim(id, "0123456789") == "" { // it may be the platform's
 				x.add(byNumber, strings.TrimLeft(id, "0"), i)
 			}
 		}
 		for _, email := range row.emails {
-			local, _, _ := strings.Cut(folded(email), "@")
-			x.add(byEmail, folded(email), i)
+			local, _, _ := strings.Cut(submission.Folded(email), "@")
+			x.add(byEmail, submission.Folded(email), i)
 			x.add(byLocalPart, local, i)
 		}
 		for _, name := range row.names {
@@ -89,19 +90,19 @@ func (f *finder) keys(h *handing, way int) []string {
 	case byID:
 		switch {
 		case f.class.Layout == Gradescope: // its number is the school's
-			return []string{folded(clean(o.number))}
+			return []string{submission.Folded(clean(o.number))}
 		case named:
 			return nil
 		}
-		return []string{folded(clean(o.name)), folded(clean(o.number))}
+		return []string{submission.Folded(clean(o.name)), submission.Folded(clean(o.number))}
 	case byEmail:
-		return []string{folded(o.email), folded(clean(o.name))}
+		return []string{submission.Folded(o.email), submission.Folded(clean(o.name))}
 	case byLocalPart:
-		local, _, _ := strings.Cut(folded(o.email), "@")
+		local, _, _ := strings.Cut(submission.Folded(o.email), "@")
 		if named {
 			return []string{local}
 		}
-		return []string{local, folded(clean(o.name))}
+		return []string{local, submission.Folded(clean(o.name))}
 	}
 	if f.class.Layout == Canvas && named {
 		return []string{" " + squashed(o.name)}
@@ -164,7 +165,7 @@ func (f *finder) settle(students []*handing) {
 	rows, reasons := f.assign(x, students)
 	taken := map[string]bool{}
 	for _, row := range f.roster.rows {
-		taken[folded(row.id)] = true
+		taken[submission.Folded(row.id)] = true
 	}
 	found := map[int]bool{}
 	for i, h := range students {
@@ -175,7 +176,7 @@ func (f *finder) settle(students []*handing) {
 			continue
 		}
 		id := h.id
-		if taken[folded(id)] && h.owner.number != "" {
+		if taken[submission.Folded(id)] && h.owner.number != "" {
 			id += "-" + clean(h.owner.number)
 		}
 		id = unique(id, taken)

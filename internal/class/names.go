@@ -1,7 +1,6 @@
 package class
 
 import (
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -118,20 +117,6 @@ func archiveKind(name string) string {
 	return name[len(name)-len(kind):]
 }
 
-func isManifest(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".yaml", ".yml", ".json":
-		return true
-	}
-	return false
-}
-
-// hidden tells whether systems and editors leave such a thing behind.
-func hidden(name string) bool {
-	return strings.HasPrefix(name, ".") || name == "__MACOSX" || strings.EqualFold(name, "thumbs.db") ||
-		strings.EqualFold(name, "desktop.ini")
-}
-
 // clean makes an ID of a name: NFC, and without what nobody sees, which would let two names
 // look alike or turn the text around it.
 func clean(name string) string {
@@ -148,9 +133,6 @@ func clean(name string) string {
 	}, name)
 	return strings.Join(strings.Fields(name), " ")
 }
-
-// folded is a name as file systems compare it that ignore case and the ways to write accents.
-func folded(name string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(name))) }
 
 // words are the words of a name, without case and accents, in their order.
 func words(name string) []string {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/submission"
 )
 
 const patternRemedy = `a pattern has a group for the student, as in --pattern '(?P<student>[^/]+)/(?P<time>\d+)/.*\.zip'`
@@ -136,7 +137,7 @@ func (f *finder) matches() ([]item, error) {
 			return f.unreadable(name, err)
 		case name == ".":
 			return nil
-		case hidden(d.Name()):
+		case submission.Hidden(d.Name()):
 			if d.IsDir() {
 				return fs.SkipDir
 			}

@@ -11,8 +11,10 @@ import (
 	"unicode/utf8"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/heading"
 	"labctl.dev/labctl/internal/home"
 	"labctl.dev/labctl/internal/result"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // maxRoster bounds a roster, in bytes.
@@ -191,12 +193,12 @@ func (r *roster) add(rec record, in *time.Location) error {
 		return fault.Inputf("roster %s, line %d: has %d cells, and the header %d", r.path, rec.line, len(rec.cells), len(h.names)).
 			WithRemedy("a cell that has a %q in it is written in quotes", h.separatorHint(rec))
 	}
-	if squashed(rec.cells[0]) == "pointspossible" || h.canvas && isTestStudent(h.cell(rec, asName)) {
+	if squashed(rec.cells[0]) == "pointspossible" || h.canvas && isTestStudent(h.cell(rec, heading.Name)) {
 		return nil
 	}
 	student := row{line: rec.line, number: h.number(rec), person: &result.Person{}}
-	student.ids = h.cells(rec, asUsername, asID, asOther, asNumber)
-	student.emails = h.cells(rec, asEmail)
+	student.ids = h.cells(rec, heading.Username, heading.Number, heading.OtherID, heading.Participant)
+	student.emails = h.cells(rec, heading.Email)
 	student.names = h.fullNames(rec)
 	if len(student.names) > 0 {
 		student.person.Name = student.names[0]
@@ -211,7 +213,7 @@ func (r *roster) add(rec record, in *time.Location) error {
 		}
 	}
 	student.submitted = h.time(rec, in)
-	for _, said := range [][]string{h.cells(rec, asUsername, asID), student.emails, student.names, h.cells(rec, asNumber)} {
+	for _, said := range [][]string{h.cells(rec, heading.Username, heading.Number), student.emails, student.names, h.cells(rec, heading.Participant)} {
 		if len(said) > 0 && student.id == "" {
 			student.id = clean(said[0])
 		}
@@ -239,10 +241,10 @@ func isTestStudent(name string) bool {
 func (r *roster) tellApart() error {
 	lines := map[string][]int{}
 	for i, row := range r.rows {
-		lines[folded(row.id)] = append(lines[folded(row.id)], i)
+		lines[submission.Folded(row.id)] = append(lines[submission.Folded(row.id)], i)
 	}
 	for _, row := range r.rows { // in the order of the file
-		same := lines[folded(row.id)]
+		same := lines[submission.Folded(row.id)]
 		if len(same) < 2 {
 			continue
 		}
@@ -254,7 +256,7 @@ func (r *roster) tellApart() error {
 	}
 	taken := map[string]bool{}
 	for i := range r.rows {
-		if row := &r.rows[i]; len(lines[folded(row.id)]) > 1 {
+		if row := &r.rows[i]; len(lines[submission.Folded(row.id)]) > 1 {
 			row.id += "-" + row.number
 		}
 		r.rows[i].id = unique(r.rows[i].id, taken)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/submission"
 )
 
 // item is a folder or a file of one student's.
@@ -54,7 +55,7 @@ func (f *finder) list(dir string) ([]entry, error) {
 		if err := f.count(); err != nil {
 			return nil, err
 		}
-		if hidden(d.Name()) {
+		if submission.Hidden(d.Name()) {
 			continue
 		}
 		info, err := d.Info()
@@ -242,7 +243,7 @@ func (f *finder) inspect(dir string) (contents, error) {
 		if err != nil {
 			return f.unreadable(name, err)
 		}
-		if name != dir && hidden(d.Name()) {
+		if name != dir && submission.Hidden(d.Name()) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -266,7 +267,7 @@ func (f *finder) inspect(dir string) (contents, error) {
 			c.newest = info.ModTime()
 		}
 		switch {
-		case isManifest(d.Name()):
+		case submission.IsManifest(d.Name()):
 			c.manifests++
 		case archiveKind(d.Name()) != "":
 			c.archives = append(c.archives, entry{name, info})

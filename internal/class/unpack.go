@@ -13,6 +13,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"labctl.dev/labctl/internal/submission"
 )
 
 // The bounds of what is found, far above what a class hands in.
@@ -173,7 +175,7 @@ func (u *unpacker) visit(e packed) error {
 
 func hiddenPath(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
-		if hidden(part) {
+		if submission.Hidden(part) {
 			return true
 		}
 	}
@@ -195,11 +197,11 @@ func tooLong(name string) bool {
 // clash returns the earlier path that the name, or a folder of it, cannot be told from
 // everywhere; "" is none. A file may not come twice.
 func (u *unpacker) clash(name string) string {
-	if earlier := u.seen[folded(name)]; earlier != "" {
+	if earlier := u.seen[submission.Folded(name)]; earlier != "" {
 		return earlier
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if earlier := u.seen[folded(dir)]; earlier != "" && earlier != dir+"/" {
+		if earlier := u.seen[submission.Folded(dir)]; earlier != "" && earlier != dir+"/" {
 			return strings.TrimSuffix(earlier, "/")
 		}
 	}
@@ -208,7 +210,7 @@ func (u *unpacker) clash(name string) string {
 
 // folder makes a folder, so that an empty one is seen as such.
 func (u *unpacker) folder(name string) error {
-	switch earlier := u.seen[folded(name)]; {
+	switch earlier := u.seen[submission.Folded(name)]; {
 	case tooLong(name), earlier == name+"/", earlier == "" && u.clash(name) != "":
 		return nil // what lies in it is told of
 	case earlier != "":
@@ -216,20 +218,20 @@ func (u *unpacker) folder(name string) error {
 		return nil
 	}
 	u.note(name)
-	u.seen[folded(name)] = name + "/"
+	u.seen[submission.Folded(name)] = name + "/"
 	return u.into.MkdirAll(name, 0o700)
 }
 
 // note remembers how the folders of a path are spelled.
 func (u *unpacker) note(name string) {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		u.seen[folded(dir)] = dir + "/"
+		u.seen[submission.Folded(dir)] = dir + "/"
 	}
 }
 
 func (u *unpacker) write(name string, e packed) error {
 	u.note(name)
-	u.seen[folded(name)] = name
+	u.seen[submission.Folded(name)] = name
 	if err := u.into.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/heading"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -57,10 +58,10 @@ func canvasColumns(r *result.Report) (id, user, login, section string) {
 		return all[0]
 	}
 	if fromCanvas(r) {
-		id = first(roster(r, "ID", roleNone))
+		id = first(roster(r, "ID", heading.None))
 	}
-	user, login = first(roster(r, "SIS User ID", roleNumber)), first(roster(r, "SIS Login ID", roleUsername))
-	section = first(roster(r, "Section", roleNone))
+	user, login = first(roster(r, "SIS User ID", heading.Number)), first(roster(r, "SIS Login ID", heading.Username))
+	section = first(roster(r, "Section", heading.None))
 	if id == "" && user == "" && login == "" {
 		login = r.Student
 	}
@@ -74,8 +75,8 @@ func fromCanvas(r *result.Report) bool {
 	}
 	student, sis := false, false
 	for label := range r.Person.Columns {
-		student = student || squashed(label) == "student"
-		sis = sis || squashed(label) == "sisuserid" || squashed(label) == "sisloginid" || squashed(label) == "section"
+		student = student || heading.Squash(label) == "student"
+		sis = sis || heading.Squash(label) == "sisuserid" || heading.Squash(label) == "sisloginid" || heading.Squash(label) == "section"
 	}
 	return student && sis
 }
@@ -112,18 +113,18 @@ func (j *job) fillCanvas() error {
 	var keys []key
 	for _, k := range []struct {
 		label string
-		role  role
+		means heading.Meaning
 		guess bool
-	}{{"ID", roleNone, false}, {"SIS User ID", roleNumber, true}, {"SIS Login ID", roleUsername, true}, {"SIS Login ID", roleEmail, true}, {"Student", roleName, true}} {
+	}{{"ID", heading.None, false}, {"SIS User ID", heading.Number, true}, {"SIS Login ID", heading.Username, true}, {"SIS Login ID", heading.Email, true}, {"Student", heading.Name, true}} {
 		column, ok := columns[k.label]
 		if !ok || k.label == "ID" && !canvas {
 			continue
 		}
 		label := k.label
-		if k.role == roleEmail { // of those whose login is their address
+		if k.means == heading.Email { // of those whose login is their address
 			label = ""
 		}
-		keys = append(keys, key{column: column, role: k.role, label: label, guess: k.guess})
+		keys = append(keys, key{column: column, means: k.means, label: label, guess: k.guess})
 	}
 	who := func(row int) string { return s.cell(row, student) }
 	return j.fill(match(s, rows, keys, j.class.Reports), grade, who, func(int, *result.Report) error { return nil })
@@ -178,7 +179,7 @@ func (j *job) canvasRows(s *sheet, student, id, grade int) ([]int, error) {
 	}
 	var rows []int
 	for row := begin; row < len(s.rows); row++ {
-		if s.cell(row, student) == "" || s.cell(row, id) == "" || squashed(s.cell(row, student)) == "studenttest" {
+		if s.cell(row, student) == "" || s.cell(row, id) == "" || heading.Squash(s.cell(row, student)) == "studenttest" {
 			continue // a line about the columns, and Canvas' own test student
 		}
 		rows = append(rows, row)

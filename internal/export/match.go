@@ -5,13 +5,14 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"labctl.dev/labctl/internal/heading"
 	"labctl.dev/labctl/internal/result"
 )
 
 // key is a column by which students are found in a sheet.
 type key struct {
 	column int
-	role   role
+	means  heading.Meaning
 	label  string
 	// guess lets the id under which a student was graded count as what the column holds, where
 	// the roster has no such column.
@@ -21,8 +22,8 @@ type key struct {
 // values are what the column may hold for a student. They are sure where the roster has a column
 // of the very label: one of the same kind may be of another system, as a login is.
 func (k key) values(r *result.Report) (all []string, sure bool) {
-	all = roster(r, k.label, k.role)
-	sure = len(roster(r, k.label, roleNone)) > 0 || k.role == roleEmail && len(all) > 0
+	all = roster(r, k.label, k.means)
+	sure = len(roster(r, k.label, heading.None)) > 0 || k.means == heading.Email && len(all) > 0
 	if k.guess && !sure {
 		all = append(all, r.Student)
 	}
@@ -35,13 +36,13 @@ func (k key) values(r *result.Report) (all []string, sure bool) {
 // normal is a value as it is compared.
 func (k key) normal(value string) string {
 	value = strings.Join(strings.Fields(norm.NFC.String(value)), " ")
-	switch k.role {
-	case roleName:
+	switch k.means {
+	case heading.Name:
 		if last, first, ok := strings.Cut(value, ","); ok {
 			value = strings.TrimSpace(first) + " " + strings.TrimSpace(last)
 		}
 		return strings.ToLower(value)
-	case roleEmail, roleUsername:
+	case heading.Email, heading.Username:
 		return strings.ToLower(value)
 	default:
 		return value

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/heading"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -67,7 +68,7 @@ func (w *worksheet) understand(named map[string]string) error {
 		return err
 	}
 	w.feedback = -1
-	if all := w.of(roleFeedback); named["feedback"] != "" || len(all) == 1 {
+	if all := w.of(heading.Feedback); named["feedback"] != "" || len(all) == 1 {
 		if w.feedback, err = w.find(named, "feedback", all); err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ func (w *worksheet) find(named map[string]string, what string, can []int) (int, 
 func (w *worksheet) labelled(label string) (int, error) {
 	at := -1
 	for i, l := range w.header() {
-		if l == label || at < 0 && squashed(l) == squashed(label) {
+		if l == label || at < 0 && heading.Squash(l) == heading.Squash(label) {
 			at = i
 		}
 	}
@@ -114,10 +115,10 @@ func (w *worksheet) labels() string {
 	return strings.Join(all, ", ")
 }
 
-func (w *worksheet) of(want role) []int {
+func (w *worksheet) of(want heading.Meaning) []int {
 	var all []int
 	for i, l := range w.header() {
-		if roleOf(l) == want {
+		if meaning(l) == want {
 			all = append(all, i)
 		}
 	}
@@ -130,19 +131,19 @@ func (w *worksheet) identifiers() []int {
 	if w.every(0, participant().MatchString) {
 		return []int{0}
 	}
-	return w.of(roleIdentifier)
+	return w.of(heading.Participant)
 }
 
 // grades finds the grade: by its label, or by another column's, "Last modified (grade)".
 func (w *worksheet) grades() []int {
-	if all := w.of(roleGrade); len(all) == 1 {
+	if all := w.of(heading.Grade); len(all) == 1 {
 		return all
 	}
 	bracketed := regexp.MustCompile(`\(([^()]+)\)$`)
 	var all []int
 	for i, l := range w.header() {
 		for _, other := range w.header() {
-			if m := bracketed.FindStringSubmatch(other); m != nil && squashed(m[1]) == squashed(l) {
+			if m := bracketed.FindStringSubmatch(other); m != nil && heading.Squash(m[1]) == heading.Squash(l) {
 				all = append(all, i)
 			}
 		}
@@ -165,15 +166,15 @@ func (w *worksheet) every(column int, is func(string) bool) bool {
 
 // matchBy chooses the columns by which students are found.
 func (w *worksheet) matchBy(label string) error {
-	roles := map[int]role{}
+	roles := map[int]heading.Meaning{}
 	for i, l := range w.header() {
-		switch r := roleOf(l); {
+		switch r := meaning(l); {
 		case i == w.identifier:
-			roles[i] = roleIdentifier
+			roles[i] = heading.Participant
 		case i == w.grade || i == w.feedback:
 		case w.every(i, func(c string) bool { return strings.Count(c, "@") == 1 && !strings.Contains(c, " ") }):
-			roles[i] = roleEmail
-		case r == roleEmail || r == roleUsername || r == roleNumber || r == roleName:
+			roles[i] = heading.Email
+		case r == heading.Email || r == heading.Username || r == heading.Number || r == heading.Name:
 			roles[i] = r
 		}
 	}
@@ -182,13 +183,13 @@ func (w *worksheet) matchBy(label string) error {
 		if err != nil {
 			return err
 		}
-		w.keys = []key{{column: i, role: roles[i], label: w.header()[i], guess: true}}
+		w.keys = []key{{column: i, means: roles[i], label: w.header()[i], guess: true}}
 		return nil
 	}
-	for _, want := range []role{roleIdentifier, roleEmail, roleUsername, roleNumber, roleName} {
+	for _, want := range []heading.Meaning{heading.Participant, heading.Email, heading.Username, heading.Number, heading.Name} {
 		for i, l := range w.header() {
 			if roles[i] == want {
-				w.keys = append(w.keys, key{column: i, role: want, label: l, guess: true})
+				w.keys = append(w.keys, key{column: i, means: want, label: l, guess: true})
 			}
 		}
 	}
@@ -198,7 +199,7 @@ func (w *worksheet) matchBy(label string) error {
 // fits tells whether Moodle takes the grades.
 func (w *worksheet) fits(c *Class) error {
 	next := w.grade + 1
-	if next < len(w.header()) && roleOf(w.header()[next]) == roleScale {
+	if next < len(w.header()) && meaning(w.header()[next]) == heading.Scale {
 		return fault.Inputf("%s is of an assignment that is graded on a scale, not in points", w.name).
 			WithRemedy("set the assignment's grade to points in Moodle, and download the worksheet again")
 	}
@@ -233,7 +234,7 @@ func (w *worksheet) maximum(column int) (most float64, ok bool) {
 func (w *worksheet) who(row int) string {
 	name := w.cell(row, w.identifier)
 	for i, l := range w.header() {
-		if roleOf(l) == roleName {
+		if meaning(l) == heading.Name {
 			name += " " + w.cell(row, i)
 		}
 	}

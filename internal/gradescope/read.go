@@ -35,7 +35,7 @@ func (r Root) Handed() (string, error) {
 	}
 	var lone []fs.DirEntry
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") && e.Name() != "__MACOSX" {
+		if !submission.Hidden(e.Name()) {
 			lone = append(lone, e)
 		}
 	}

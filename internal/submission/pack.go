@@ -75,7 +75,7 @@ func collect(dir string, limits Limits) (map[string][]byte, error) {
 	}
 	defer func() { _ = s.Close() }() // only read from
 	names := r.list(s)
-	want := isManifest
+	want := IsManifest
 	if slices.ContainsFunc(names, func(n string) bool { return isKustomization(n) && path.Dir(n) == "." }) {
 		want = func(name string) bool {
 			return !strings.Contains(path.Base(name), ".bak-") && ArchiveKind(name) == ""

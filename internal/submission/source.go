@@ -40,7 +40,7 @@ func (f folder) walk(visit func(entry) error) error {
 			return err
 		}
 		if d.IsDir() {
-			if name != "." && hidden(name) {
+			if name != "." && Hidden(name) {
 				return fs.SkipDir
 			}
 			return nil

@@ -280,16 +280,6 @@ func (r *reader) open(name string) (s source) {
 	return s
 }
 
-// ArchiveKind returns the suffix, in small letters, that says what archive a file is, or "".
-func ArchiveKind(name string) string {
-	for _, suffix := range []string{".zip", ".tar.gz", ".tgz"} {
-		if strings.HasSuffix(strings.ToLower(name), suffix) {
-			return suffix
-		}
-	}
-	return ""
-}
-
 // finish decodes what was gathered, and holds it against the policy.
 func (r *reader) finish() (*Submission, error) {
 	if len(r.findings) > 0 {

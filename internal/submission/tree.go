@@ -10,8 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // tree is the files of a submission that matter, in memory: from here on nothing can
@@ -77,7 +75,7 @@ func (r *reader) gather(s source) {
 		prefix = commonFolder(names)
 		r.tree.shown = path.Join(r.tree.shown, prefix)
 	}
-	want := isManifest
+	want := IsManifest
 	top := path.Join(prefix, r.tree.root)
 	if slices.ContainsFunc(names, func(n string) bool { return isKustomization(n) && path.Dir(n) == orDot(top) }) {
 		want = func(string) bool { return true } // it may make a ConfigMap of any file
@@ -95,7 +93,7 @@ func (r *reader) list(s source) []string {
 		switch {
 		case !fs.ValidPath(name) || strings.ContainsAny(e.name, "\\\x00:"):
 			r.refuse(fmt.Sprintf("%.200q", e.name), "is not a path within the submission")
-		case hidden(name):
+		case Hidden(name):
 		case e.mode&fs.ModeSymlink != 0:
 			r.refuse(r.tree.display(name), "is a link; hand in the file itself")
 		case !e.mode.IsRegular():
@@ -104,12 +102,12 @@ func (r *reader) list(s source) []string {
 			r.refuse(r.tree.display(name), "lies more than %d folders deep", r.limits.Depth)
 		case len(name) > r.limits.Path:
 			r.refuse(fmt.Sprintf("%.60q…", name), "is a path of more than %d bytes", r.limits.Path)
-		case seen[folded(name)] == name:
+		case seen[Folded(name)] == name:
 			r.refuse(r.tree.display(name), "is in the archive twice")
-		case seen[folded(name)] != "":
-			r.refuse(r.tree.display(name), "is the same as %s on systems that ignore case; rename one", seen[folded(name)])
+		case seen[Folded(name)] != "":
+			r.refuse(r.tree.display(name), "is the same as %s on systems that ignore case; rename one", seen[Folded(name)])
 		default:
-			seen[folded(name)] = name
+			seen[Folded(name)] = name
 			names = append(names, name)
 		}
 		if len(names) > r.limits.Files || len(r.findings) > r.limits.Files {
@@ -125,15 +123,12 @@ func (r *reader) list(s source) []string {
 	return names
 }
 
-// folded is a name as file systems compare it that ignore case and the ways to write accents.
-func folded(name string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(name))) }
-
 // read takes the contents of the wanted files into the tree, without the prefix.
 func (r *reader) read(s source, prefix string, want func(name string) bool) {
 	total := int64(0)
 	err := s.walk(func(e entry) error {
 		name := path.Clean(strings.TrimPrefix(e.name, "./"))
-		if hidden(name) || !want(name) {
+		if Hidden(name) || !want(name) {
 			return nil
 		}
 		data, err := contents(e, r.limits.FileSize)
@@ -192,24 +187,6 @@ func orDot(dir string) string {
 		return "."
 	}
 	return dir
-}
-
-// hidden tells whether a path is of those that systems and editors leave behind.
-func hidden(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.HasPrefix(part, ".") || part == "__MACOSX" {
-			return true
-		}
-	}
-	return false
-}
-
-func isManifest(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".yaml", ".yml", ".json":
-		return true
-	}
-	return false
 }
 
 // cause returns what an error of the file system comes down to, without the path, which
