@@ -171,14 +171,21 @@ func unpack(t *testing.T, body []byte) string {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, filepath.FromSlash(h.Name))
-		if h.Typeflag == tar.TypeDir {
-			err = os.MkdirAll(path, 0o700)
-		} else if content, errRead := io.ReadAll(r); errRead == nil {
-			err = os.WriteFile(path, content, 0o600)
-		} else {
-			err = errRead
+		folder, isFile := filepath.Dir(path), h.Typeflag != tar.TypeDir
+		if !isFile {
+			folder = path
 		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if !isFile {
+			continue
+		}
+		content, err := io.ReadAll(r)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"io"
 	"strings"
 	"time"
@@ -41,12 +39,8 @@ func image(contents tree, p platform, version string, at time.Time) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	files, err := layoutOf(img, images.Image{Ref: "labctl/labctl:" + tag(version)}, p)
-	if err != nil {
-		return nil, err
-	}
 	var out bytes.Buffer
-	err = files.tar(&out, at)
+	err = images.WriteArchive(&out, p.arch, at, images.Named{Ref: "labctl/labctl:" + tag(version), Image: img})
 	return out.Bytes(), err
 }
 
@@ -84,53 +78,3 @@ func newImage(contents tree, p platform, version string, at time.Time) (v1.Image
 	}
 	return mutate.ConfigFile(img, config)
 }
-
-// layoutOf are the files of an image's archive.
-func layoutOf(img v1.Image, named images.Image, p platform) (tree, error) {
-	manifest, err := img.Manifest()
-	if err != nil {
-		return nil, err
-	}
-	raw, errManifest := img.RawManifest()
-	config, errConfig := img.RawConfigFile()
-	digest, errDigest := img.Digest()
-	layers, errLayers := img.Layers()
-	if err := errors.Join(errManifest, errConfig, errDigest, errLayers); err != nil {
-		return nil, err
-	}
-	files := tree{blob(digest): {mode: 0o644, body: raw}, blob(manifest.Config.Digest): {mode: 0o644, body: config}}
-	var names []string
-	for i, l := range layers {
-		r, err := l.Compressed()
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(r)
-		if err := errors.Join(err, r.Close()); err != nil {
-			return nil, err
-		}
-		names = append(names, blob(manifest.Layers[i].Digest))
-		files[names[i]] = entry{mode: 0o644, body: body}
-	}
-	_, version, _ := strings.Cut(named.Ref, ":")
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{{
-		MediaType: manifest.MediaType, Digest: digest, Size: int64(len(raw)),
-		Platform: &v1.Platform{OS: p.os, Architecture: p.arch},
-		Annotations: map[string]string{
-			"io.containerd.image.name": named.Name(), "org.opencontainers.image.ref.name": version,
-		},
-	}}}
-	docker := []map[string]any{{"Config": blob(manifest.Config.Digest), "RepoTags": []string{named.Ref}, "Layers": names}}
-	for name, content := range map[string]any{
-		"oci-layout": map[string]string{"imageLayoutVersion": "1.0.0"}, "index.json": index, "manifest.json": docker,
-	} {
-		body, err := json.Marshal(content)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = entry{mode: 0o644, body: body}
-	}
-	return files, nil
-}
-
-func blob(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }

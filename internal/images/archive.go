@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -14,21 +13,42 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
+// Named is an image, and what it is called.
+type Named struct {
+	Ref   string // as in "labctl/db:v1"
+	Image v1.Image
+}
+
 // WriteArchive writes images as one archive, which is an OCI layout and a docker-archive at
 // once: containerd reads the first, so that manifests keep their digests, and engines of any
-// age read the second. A layer that several images share is in it once.
-func (s *Store) WriteArchive(out io.Writer, images []Image) error {
-	w := &archive{tar: tar.NewWriter(out), store: s, seen: map[string]bool{}}
+// age read the second. A layer that several images share is in it once. All are for linux and
+// the architecture; the archive's files are of the time.
+func WriteArchive(out io.Writer, arch string, at time.Time, images ...Named) error {
+	w := &archive{tar: tar.NewWriter(out), arch: arch, at: at, seen: map[v1.Hash]bool{}}
 	if err := w.write(images); err != nil {
 		return fmt.Errorf("write an archive of images: %w", err)
 	}
 	return nil
 }
 
+// WriteArchive writes images of the store as one archive.
+func (s *Store) WriteArchive(out io.Writer, images []Image) error {
+	named := make([]Named, len(images))
+	for i, image := range images {
+		open, err := s.open(image)
+		if err != nil {
+			return fmt.Errorf("write an archive of images: %w", err)
+		}
+		named[i] = Named{image.Ref, open}
+	}
+	return WriteArchive(out, s.arch, time.Unix(0, 0), named...)
+}
+
 type archive struct {
-	tar   *tar.Writer
-	store *Store
-	seen  map[string]bool
+	tar  *tar.Writer
+	arch string
+	at   time.Time
+	seen map[v1.Hash]bool
 }
 
 // dockerEntry is one of manifest.json.
@@ -38,16 +58,11 @@ type dockerEntry struct {
 	Layers   []string
 }
 
-func (a *archive) write(images []Image) error {
+func (a *archive) write(images []Named) error {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
 	var docker []dockerEntry
-	var blobs []v1.Descriptor
 	for _, i := range images {
-		img, err := a.store.open(i)
-		if err != nil {
-			return err
-		}
-		m, err := img.Manifest()
+		m, err := i.Image.Manifest()
 		if err != nil {
 			return err
 		}
@@ -61,34 +76,34 @@ func (a *archive) write(images []Image) error {
 			entry.Layers = append(entry.Layers, blobName(l.Digest))
 		}
 		docker = append(docker, entry)
-		blobs = append(append(append(blobs, m.Layers...), m.Config), d)
 	}
-	return errors.Join(
+	err := errors.Join(
 		a.json("oci-layout", map[string]string{"imageLayoutVersion": "1.0.0"}),
 		a.json("index.json", index),
-		a.json("manifest.json", docker),
-		a.blobs(blobs),
-		a.tar.Close())
+		a.json("manifest.json", docker))
+	for _, i := range images {
+		if err == nil {
+			err = a.blobs(i.Image)
+		}
+	}
+	return errors.Join(err, a.tar.Close())
 }
 
 // describe names a manifest in the index, as containerd and as the specification want it.
-func (a *archive) describe(i Image, m *v1.Manifest) (v1.Descriptor, error) {
-	hash, err := v1.NewHash(i.Digest)
+func (a *archive) describe(i Named, m *v1.Manifest) (v1.Descriptor, error) {
+	digest, err := i.Image.Digest()
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	info, err := os.Stat(a.store.blobPath(i.Digest))
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
+	raw, err := i.Image.RawManifest()
 	_, tag, _ := strings.Cut(i.Ref, ":")
 	return v1.Descriptor{
-		MediaType: m.MediaType, Digest: hash, Size: info.Size(),
-		Platform: &v1.Platform{OS: "linux", Architecture: a.store.arch},
+		MediaType: m.MediaType, Digest: digest, Size: int64(len(raw)),
+		Platform: &v1.Platform{OS: "linux", Architecture: a.arch},
 		Annotations: map[string]string{
-			"io.containerd.image.name": i.Name(), "org.opencontainers.image.ref.name": tag,
+			"io.containerd.image.name": Image{Ref: i.Ref}.Name(), "org.opencontainers.image.ref.name": tag,
 		},
-	}, nil
+	}, err
 }
 
 func (a *archive) json(name string, v any) error {
@@ -96,43 +111,73 @@ func (a *archive) json(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := a.header(name, int64(len(body))); err != nil {
-		return err
-	}
-	_, err = a.tar.Write(body)
-	return err
+	return a.file(name, body)
 }
 
-func (a *archive) blobs(all []v1.Descriptor) error {
-	for _, d := range all {
-		if a.seen[d.Digest.String()] {
-			continue
-		}
-		a.seen[d.Digest.String()] = true
-		if err := a.blob(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *archive) blob(d v1.Descriptor) error {
-	f, err := os.Open(a.store.blobPath(d.Digest.String()))
+// blobs writes what the image consists of.
+func (a *archive) blobs(i v1.Image) error {
+	layers, err := i.Layers()
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := a.header(blobName(d.Digest), d.Size); err != nil {
+	for _, l := range layers {
+		if err := a.layer(l); err != nil {
+			return err
+		}
+	}
+	m, err := i.Manifest()
+	if err != nil {
 		return err
 	}
-	_, err = io.Copy(a.tar, f)
+	config, errConfig := i.RawConfigFile()
+	manifest, errManifest := i.RawManifest()
+	digest, errDigest := i.Digest()
+	if err := errors.Join(errConfig, errManifest, errDigest); err != nil {
+		return err
+	}
+	return errors.Join(a.blob(m.Config.Digest, config), a.blob(digest, manifest))
+}
+
+func (a *archive) layer(l v1.Layer) error {
+	digest, err := l.Digest()
+	if err != nil || a.seen[digest] {
+		return err
+	}
+	a.seen[digest] = true
+	size, err := l.Size()
+	if err != nil {
+		return err
+	}
+	r, err := l.Compressed()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }() // only read from
+	if err := a.header(blobName(digest), size); err != nil {
+		return err
+	}
+	_, err = io.Copy(a.tar, r)
+	return err
+}
+
+func (a *archive) blob(digest v1.Hash, body []byte) error {
+	if a.seen[digest] {
+		return nil
+	}
+	a.seen[digest] = true
+	return a.file(blobName(digest), body)
+}
+
+func (a *archive) file(name string, body []byte) error {
+	if err := a.header(name, int64(len(body))); err != nil {
+		return err
+	}
+	_, err := a.tar.Write(body)
 	return err
 }
 
 func (a *archive) header(name string, size int64) error {
-	return a.tar.WriteHeader(&tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0),
-	})
+	return a.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: a.at})
 }
 
 func blobName(h v1.Hash) string { return "blobs/sha256/" + h.Hex }
