@@ -133,33 +133,33 @@ func (b *bench) standing() map[string]result.CheckStatus {
 }
 
 // outlook says where the student is in the lab, and the command to go on with. Withheld are
-// checks that are left out while somebody watches.
-func (b *bench) outlook(status map[string]result.CheckStatus, withheld []string) []string {
+// checks that are left out while somebody watches, green those that have just passed: who has
+// completed a step is led to the next one, and not to a hint on what is still to be learned there.
+func (b *bench) outlook(status map[string]result.CheckStatus, withheld, green []string) []string {
 	passed := func(c lab.Check) bool { return status[c.ID] == result.Passed }
-	checks := b.lab.Visible()
-	for _, c := range checks {
-		if status[c.ID] == result.Failed {
-			return []string{"Next: labctl hint " + c.ID}
-		}
-	}
-	open := slices.DeleteFunc(slices.Clone(checks), passed)
+	open := slices.DeleteFunc(slices.Clone(b.lab.Visible()), passed)
 	if len(open) == 0 {
 		return b.solved()
 	}
-	if left := slices.DeleteFunc(slices.Clone(open), func(c lab.Check) bool { return slices.Contains(withheld, c.ID) }); len(left) == 0 {
+	left := slices.DeleteFunc(slices.Clone(open), func(c lab.Check) bool { return slices.Contains(withheld, c.ID) })
+	at := slices.IndexFunc(b.lab.Steps, func(s lab.Step) bool { return !every(b.lab.StepChecks(s.ID), passed) })
+	completed := at > 0 && slices.ContainsFunc(b.lab.StepChecks(b.lab.Steps[at-1].ID), func(c lab.Check) bool { return slices.Contains(green, c.ID) })
+	failed := slices.IndexFunc(open, func(c lab.Check) bool { return status[c.ID] == result.Failed })
+	switch {
+	case failed >= 0 && (!completed || len(left) == 0):
+		return []string{"Next: labctl hint " + open[failed].ID}
+	case len(left) == 0:
 		return []string{
 			"All else passes. Left out here, for it takes pods away or restarts them: " + join(ids(open)), "Next: labctl check",
 		}
+	case at == 0:
+		return []string{"Next: labctl show " + b.lab.Steps[at].ID}
 	}
-	for i, s := range b.lab.Steps {
-		if slices.ContainsFunc(b.lab.StepChecks(s.ID), func(c lab.Check) bool { return !passed(c) }) {
-			if i == 0 {
-				return []string{"Next: labctl show " + s.ID}
-			}
-			return []string{fmt.Sprintf("Step %d of %d is complete.", i, len(b.lab.Steps)), "Next: labctl show " + s.ID}
-		}
-	}
-	return nil
+	return []string{fmt.Sprintf("Step %d of %d is complete.", at, len(b.lab.Steps)), "Next: labctl show " + b.lab.Steps[at].ID}
+}
+
+func every(checks []lab.Check, is func(lab.Check) bool) bool {
+	return !slices.ContainsFunc(checks, func(c lab.Check) bool { return !is(c) })
 }
 
 // solved names what comes after the lab.

@@ -214,7 +214,7 @@ func (b *bench) told(changes []student.Change) []string {
 	if len(lost) > 0 {
 		lines = append(lines, "Regression (passed before, fails now): "+join(lost))
 	}
-	return append(lines, b.outlook(b.standing(), nil)...)
+	return append(lines, b.outlook(b.standing(), nil, green)...)
 }
 
 func ids(checks []lab.Check) []string {

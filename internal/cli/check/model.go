@@ -47,6 +47,7 @@ type model struct {
 	step          string // the one that is shown
 	all           bool
 	news          []string // what the last round turned
+	green         []string // the checks of these that pass now
 	files         []string // written, and not applied yet
 	trouble       string   // with answers
 	frame         int
@@ -199,7 +200,7 @@ func (m model) begun(checks []string) (tea.Model, tea.Cmd) {
 		r.running = slices.Contains(checks, id)
 		m.rows[id] = r
 	}
-	m.news, m.files = nil, nil // something was applied
+	m.news, m.green, m.files = nil, nil, nil // something was applied
 	if m.ticking {
 		return m, nil
 	}
@@ -219,6 +220,7 @@ func (m model) judged(c result.Check) model {
 	switch {
 	case c.Status == result.Passed && was != result.Passed:
 		m.news = append(slices.Clone(m.news), "✓ turned green: "+c.ID)
+		m.green = append(slices.Clone(m.green), c.ID)
 	case now.regressed() && was != result.Failed:
 		m.news = append(slices.Clone(m.news), "✗ regression: "+c.ID+" passed before")
 	}
@@ -239,7 +241,7 @@ func (m model) parting() []string {
 	if m.bench == nil {
 		return nil
 	}
-	return m.bench.outlook(m.status(), m.withheld)
+	return m.bench.outlook(m.status(), m.withheld, m.green)
 }
 
 func tick() tea.Cmd { return tea.Tick(frameEvery, func(time.Time) tea.Msg { return tickMsg{} }) }

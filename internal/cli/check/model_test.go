@@ -223,3 +223,30 @@ func TestPlainLines(t *testing.T) {
 		t.Errorf("colour or an escape in a pipe: %q", out.String())
 	}
 }
+
+// Who has completed a step is led to the next; who works on that one already gets its hint.
+func TestOutlook(t *testing.T) {
+	status := map[string]result.CheckStatus{
+		"db-is-internal": result.Passed, "backend-reaches-db": result.Passed, "backend-is-internal": result.Failed, "round-trip": result.Skipped,
+	}
+	onwards := []string{"Step 1 of 3 is complete.", "Next: labctl show backend"}
+	hint := []string{"Next: labctl hint backend-is-internal"}
+	b := atWork()
+	for name, c := range map[string]struct {
+		green []string
+		want  []string
+	}{
+		"just completed":           {[]string{"backend-reaches-db"}, onwards},
+		"completed before":         {nil, hint},
+		"a check of a later step":  {[]string{"round-trip"}, hint},
+		"a check of the same step": {[]string{"backend-is-internal"}, hint},
+	} {
+		if diff := cmp.Diff(c.want, b.outlook(status, nil, c.green)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	status["db-is-internal"] = result.Failed
+	if diff := cmp.Diff([]string{"Next: labctl hint db-is-internal"}, b.outlook(status, nil, []string{"backend-reaches-db"})); diff != "" {
+		t.Errorf("an earlier check fails: %s", diff)
+	}
+}

@@ -16,6 +16,7 @@ type plain struct {
 	passed   map[string]bool   // has passed at some time
 	last     map[string]string // what was told of a check
 	next     string
+	green    []string // turned so since next was told
 	ended    error
 }
 
@@ -40,16 +41,20 @@ func (p *plain) tell(msg any) {
 			fmt.Fprintf(out, "refused\tanswers\t%s\n", ui.Clean(msg.err.Error(), 0))
 		}
 	case idleMsg:
-		if next := strings.Join(p.bench.outlook(p.status, p.withheld), "\n"); next != p.next {
+		if next := strings.Join(p.bench.outlook(p.status, p.withheld, p.green), "\n"); next != p.next {
 			p.next = next
 			fmt.Fprintln(p.bench.opts.Streams.Err, next)
 		}
+		p.green = nil
 	case endedMsg:
 		p.ended = msg.err
 	}
 }
 
 func (p *plain) judged(c result.Check) {
+	if c.Status == result.Passed && p.status[c.ID] != result.Passed {
+		p.green = append(p.green, c.ID)
+	}
 	p.status[c.ID] = c.Status
 	var b strings.Builder
 	if c.Status == result.Failed && p.passed[c.ID] {

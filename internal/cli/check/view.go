@@ -186,7 +186,7 @@ func (m model) bottom() []string {
 		lines = append(lines, cut(fmt.Sprintf("%s changed, not applied yet", join(m.files)), m.width))
 		lines = append(lines, ui.Paint(true, ui.Bold, cut("Next: kubectl apply -f "+strings.Join(m.files, " -f "), m.width)))
 	} else {
-		for _, l := range m.bench.outlook(m.status(), m.withheld) {
+		for _, l := range m.bench.outlook(m.status(), m.withheld, m.green) {
 			if strings.HasPrefix(l, "Next: ") {
 				l = ui.Paint(true, ui.Bold, cut(l, m.width))
 			}
