@@ -18,14 +18,14 @@ import (
 // Nor does silence on a machine that has more to do than it can: where answers were late and
 // processors are wanted by more than they can serve, the round goes on beyond patience, and
 // gives answers more time. A refusal is doubted there, too, for a quarter as long: until a node
-// that is late has learned of a Service's endpoints, it refuses. Not so where somebody waits
-// at a screen, and no marks depend on it.
+// that is late has learned of a Service's endpoints, it refuses. Where somebody waits at a
+// screen, and no marks depend on it, all that gets a quarter of the time.
 // The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
 	doubt := s.Timeouts.Strain
 	if s.Patience > 0 {
-		doubt = 0
+		doubt /= 4
 	}
 	asking := *s
 	for {

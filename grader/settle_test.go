@@ -63,19 +63,36 @@ func TestSettleDoubtsSilenceOnABusyMachine(t *testing.T) {
 	}
 }
 
-// Somebody who waits at a screen is told what was seen in time.
-func TestSettleDoesNotDoubtAtAScreen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &Session{Timeouts: DefaultTimeouts(), Patience: 10 * time.Second}
-		began := time.Now()
-		v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
-			s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{{Class: probe.Timeout}}}}, Pressure: 95})
-			return failed("nothing"), nil
+// Somebody who waits at a screen is told after a quarter of that time, busy or not.
+func TestSettleDoubtsLessAtAScreen(t *testing.T) {
+	const second = time.Second
+	for name, tt := range map[string]struct {
+		busy   float64
+		until  time.Duration
+		passes bool
+		after  time.Duration
+	}{
+		"a calm machine":           {5, 8 * second, false, 12 * second},
+		"a busy one":               {95, 12 * second, true, 12 * second},
+		"a busy one, but too late": {95, 23 * second, false, 500 * second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Session{Timeouts: DefaultTimeouts(), Patience: 10 * second}
+				began := time.Now()
+				v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
+					if time.Since(began) > tt.after {
+						return passed("", nil), nil
+					}
+					s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{{Class: probe.Timeout}}}}, Pressure: tt.busy})
+					return failed("nothing"), nil
+				})
+				if took := time.Since(began); err != nil || (v.Status == result.Passed) != tt.passes || took < tt.until || took > tt.until+second {
+					t.Errorf("%s, %v after %s", v.Status, err, took)
+				}
+			})
 		})
-		if took := time.Since(began); err != nil || v.Status != result.Failed || took > s.Timeouts.Settle+time.Second {
-			t.Errorf("%s, %v after %s", v.Status, err, took)
-		}
-	})
+	}
 }
 
 // Every kind of check that waits for answers waits longer on a machine that is too busy.
