@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/internal/kube"
@@ -100,4 +101,26 @@ func TestPodsStartLateOnABusyMachine(t *testing.T) {
 
 func waiting(reason string) *corev1.ContainerStateWaiting {
 	return &corev1.ContainerStateWaiting{Reason: reason}
+}
+
+// A Deployment's status that is known before its pods are does not stand for them.
+func TestPodsAreKnownAfterTheirDeployment(t *testing.T) {
+	w := newWorld()
+	w.deploy("db")
+	s := w.session()
+	db, _ := s.Lab.Tier("db")
+	if c := s.census(w.State(), db); !c.ready {
+		t.Fatalf("all is there, and %s", c.why)
+	}
+	early := *w.State()
+	early.Deployments = slices.Clone(early.Deployments)
+	i := slices.IndexFunc(early.Deployments, func(d appsv1.Deployment) bool { return runs(d.Spec.Template.Spec, db.Image) })
+	more := early.Deployments[i].DeepCopy()
+	want := *more.Spec.Replicas + 1
+	more.Spec.Replicas = &want
+	more.Status.Replicas, more.Status.ReadyReplicas, more.Status.UpdatedReplicas = want, want, want
+	early.Deployments[i] = *more
+	if c := s.census(&early, db); c.ready || c.why != "1 of 2 pods are known to be ready" {
+		t.Errorf("ready %t, %q", c.ready, c.why)
+	}
 }

@@ -99,8 +99,12 @@ func (s *Session) census(st *kube.State, t lab.Tier) census {
 	}
 	slices.SortFunc(c.pods, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	wanted, waiting := s.workloads(st, t)
+	if len(waiting) == 0 && len(c.pods) < wanted.pods {
+		// Each kind of object is watched by itself, and a Deployment's status may be here before its pods.
+		waiting = []string{fmt.Sprintf("%d of %d pods are known to be ready", len(c.pods), wanted.pods)}
+	}
 	switch {
-	case wanted == 0 && len(c.pods)+len(c.troubled) == 0:
+	case wanted.workloads == 0 && len(c.pods)+len(c.troubled) == 0:
 		c.hopeless = true
 		c.why, c.hint = s.absent(st, t)
 		c.troubled = podsNamed(st, t.Name)
@@ -123,11 +127,15 @@ func (s *Session) census(st *kube.State, t lab.Tier) census {
 	return c
 }
 
-// workloads returns how many of the namespace's workloads run the tier, and what those
-// that are not complete still wait for.
-func (s *Session) workloads(st *kube.State, t lab.Tier) (n int, waiting []string) {
+// demand is what a tier is to consist of.
+type demand struct{ workloads, pods int }
+
+// workloads returns how many of the namespace's workloads run the tier, in how many pods, and
+// what those that are not complete still wait for.
+func (s *Session) workloads(st *kube.State, t lab.Tier) (wanted demand, waiting []string) {
 	note := func(kind, name string, have, want int32, settled bool) {
-		n++
+		wanted.workloads++
+		wanted.pods += int(want)
 		switch {
 		case want == 0:
 			waiting = append(waiting, fmt.Sprintf("%s/%s asks for 0 replicas", kind, name))
@@ -153,7 +161,7 @@ func (s *Session) workloads(st *kube.State, t lab.Tier) (n int, waiting []string
 			note("replicaset", d.Name, d.Status.ReadyReplicas, valueOr(d.Spec.Replicas, 1), true)
 		}
 	}
-	return n, waiting
+	return wanted, waiting
 }
 
 // absent says why no pod runs the tier's image: nothing of its name, or something else.
