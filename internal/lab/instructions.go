@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Instructions are a lab's README.md, cut at the headings of its steps. Put together again,
@@ -120,6 +122,38 @@ func (p *problems) instructions(l *Lab, text string) {
 	for _, f := range found[min(len(l.Steps), len(found)):] {
 		p.inFileAt(ReadMeName, f.line, "says \"Step %d: %s\", which is no step of lab.yaml", f.Number, f.Title)
 	}
+}
+
+// maxDrawing is how many columns a drawing may have: a terminal of 80 shows it indented.
+const maxDrawing = 76
+
+// WideDrawings reports lines of the texts' drawings, which are code blocks without a language, that
+// a terminal of 80 columns would break.
+func (l *Lab) WideDrawings() []Problem {
+	var wide []Problem
+	for _, name := range []string{ReadMeName, ExplanationName} {
+		text, err := fs.ReadFile(l.Files, name)
+		if err != nil {
+			continue // loading has said so
+		}
+		fence, drawing, number := "", false, 0
+		for line := range strings.Lines(string(text)) {
+			number++
+			before := fence
+			fence = codeFence(fence, line)
+			if before == "" {
+				drawing = fence != "" && strings.TrimSpace(line) == fence
+				continue
+			}
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n ")); drawing && n > maxDrawing {
+				wide = append(wide, Problem{
+					File: path.Join(path.Dir(l.Path), name), Line: number,
+					Message: fmt.Sprintf("a drawing of %d columns; a terminal of 80 shows up to %d", n, maxDrawing),
+				})
+			}
+		}
+	}
+	return wide
 }
 
 // inFileAt reports a problem on a line of a file beside lab.yaml.

@@ -38,6 +38,7 @@ func static(opts *Options) error {
 		if err != nil {
 			return err
 		}
+		found = append(l.WideDrawings(), found...)
 		for _, p := range found {
 			fmt.Fprintln(opts.Streams.Out, p)
 		}
