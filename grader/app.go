@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -68,7 +70,26 @@ func (s *Session) appRound(ctx context.Context, a *lab.App, ask *asker, port int
 		}
 	}
 	if why != "" {
-		return failed(why).with(evidence), nil
+		v := failed(why).with(evidence)
+		v.Hint = unfilled(pods[0].Spec)
+		return v, nil
 	}
 	return passed(fmt.Sprintf("%s of %s reached %s", plural(len(pods), "pod"), a.Tier, a.Answered), evidence), nil
+}
+
+// unfilled explains a variable that takes in another one which is defined below it, or nowhere:
+// Kubernetes leaves "$(NAME)" as it is then. "" where there is none.
+func unfilled(spec corev1.PodSpec) string {
+	reference := regexp.MustCompile(`(?:^|[^$])\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)`)
+	for _, c := range spec.Containers {
+		for i, e := range c.Env {
+			for _, m := range reference.FindAllStringSubmatch(e.Value, -1) {
+				at := slices.IndexFunc(c.Env, func(other corev1.EnvVar) bool { return other.Name == m[1] })
+				if at >= i || at < 0 && len(c.EnvFrom) == 0 {
+					return fmt.Sprintf("%s takes in $(%s), which no variable above it defines: Kubernetes leaves that as it is", e.Name, m[1])
+				}
+			}
+		}
+	}
+	return ""
 }
