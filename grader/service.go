@@ -50,7 +50,11 @@ func (s *Session) service(r *lab.Reach) (*corev1.Service, *Verdict) {
 
 // noService is the verdict that a Service is missing.
 func noService(st *kube.State, name string) Verdict {
-	v := refuted(fmt.Sprintf("there is no Service called %s", name), observed("service/"+name, "a Service", "none; there are: "+serviceNames(st)))
+	got := "the namespace has no Service"
+	if len(st.Services) > 0 {
+		got = "none of that name; there are: " + serviceNames(st)
+	}
+	v := refuted(fmt.Sprintf("there is no Service called %s", name), observed("service/"+name, "a Service", got))
 	v.Hint = fmt.Sprintf("create a Service with metadata.name: %s", name)
 	return v
 }

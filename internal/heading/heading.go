@@ -33,8 +33,8 @@ const (
 
 // Of returns what a heading means.
 func Of(label string) Meaning {
-	switch Squash(label) { //nolint:misspell // mostly no English
-	case "identifier", "identifikator", "identifiant", "identificador", "identificativo", "identificatie", "participant":
+	switch Squash(label) {
+	case "identifier", "identifikator", "identifiant", "identificador", "identificativo", "identificatie", "participant": //nolint:misspell // no English
 		return Participant
 	case "id":
 		return ID
