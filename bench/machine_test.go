@@ -24,23 +24,10 @@ type load struct {
 // measure begins to watch the machine.
 func measure() *load {
 	l := &load{busy: busy(), used: used(), ended: make(chan struct{}), growth: make(chan int64, 1)}
-	go l.watch()
+	go func() {
+		l.growth <- peak(500*time.Millisecond, l.ended, func() int64 { return used() - l.used })
+	}()
 	return l
-}
-
-func (l *load) watch() {
-	again := time.NewTicker(500 * time.Millisecond)
-	defer again.Stop()
-	var most int64
-	for {
-		select {
-		case <-l.ended:
-			l.growth <- most
-			return
-		case <-again.C:
-			most = max(most, used()-l.used)
-		}
-	}
 }
 
 // end returns the processor time that was used since the beginning, and by how many bytes the

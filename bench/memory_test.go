@@ -13,20 +13,27 @@ import (
 
 // watchMemory samples a process and its children until ended, and returns the peak in KiB.
 func watchMemory(pid int, ended <-chan struct{}) int64 {
-	tick := time.NewTicker(200 * time.Millisecond) // looking takes time from what is measured beside it
-	defer tick.Stop()
-	var peak int64
-	for {
-		select {
-		case <-ended:
-			return peak
-		case <-tick.C:
-		}
+	return peak(200*time.Millisecond, ended, func() int64 { // looking takes time from what is measured beside it
 		sum := memory(pid)
 		for _, child := range children(pid) {
 			sum += memory(child)
 		}
-		peak = max(peak, sum)
+		return sum
+	})
+}
+
+// peak samples until ended and returns the largest of all samples.
+func peak(every time.Duration, ended <-chan struct{}, sample func() int64) int64 {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var most int64
+	for {
+		select {
+		case <-ended:
+			return most
+		case <-tick.C:
+			most = max(most, sample())
+		}
 	}
 }
 

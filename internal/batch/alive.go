@@ -33,16 +33,16 @@ func (s *Store) beat(ctx context.Context, id string, doing []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, "INSERT INTO labctl_worker (id, doing, beat) VALUES ($1, $2, "+s.say.now+
+	err = s.exec(ctx, "INSERT INTO labctl_worker (id, doing, beat) VALUES ($1, $2, "+s.say.now+
 		") ON CONFLICT (id) DO UPDATE SET doing = excluded.doing, beat = excluded.beat", id, text)
 	if err != nil {
-		return fmt.Errorf("register worker %s: %w", id, noRoom(err))
+		return fmt.Errorf("register worker %s: %w", id, err)
 	}
 	return nil
 }
 
 func (s *Store) leave(ctx context.Context, id string) error {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM labctl_worker WHERE id = $1", id); err != nil {
+	if err := s.exec(ctx, "DELETE FROM labctl_worker WHERE id = $1", id); err != nil {
 		return fmt.Errorf("take worker %s off the list: %w", id, err)
 	}
 	return nil
@@ -79,10 +79,10 @@ func (s *Store) hasten(ctx context.Context, queues []string, longest time.Durati
 	if err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, "UPDATE river_job SET scheduled_at = "+s.say.in(0)+" WHERE state IN ('available', 'retryable', 'scheduled') AND queue IN ("+
+	err = s.exec(ctx, "UPDATE river_job SET scheduled_at = "+s.say.in(0)+" WHERE state IN ('available', 'retryable', 'scheduled') AND queue IN ("+
 		s.say.elements+") AND priority = "+strconv.Itoa(river.PriorityDefault)+" AND kind = '"+jobKind+"' AND scheduled_at > "+s.say.in(int(longest.Seconds())+1), names)
 	if err != nil {
-		return fmt.Errorf("look for what waits for too long: %w", noRoom(err))
+		return fmt.Errorf("look for what waits for too long: %w", err)
 	}
 	return nil
 }

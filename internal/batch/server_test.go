@@ -18,16 +18,23 @@ import (
 	"labctl.dev/labctl/internal/result"
 )
 
-// Three workers share a queue. They are killed and started again, and the server is gone for a
-// while: every submission gets its grade, and no grade that was written ever changes.
-func TestWorkersShareAServer(t *testing.T) {
-	const tasks = 150
+// openServer is a server of the test's own, and its queue.
+func openServer(t *testing.T) (*servertest.Server, *Store) {
+	t.Helper()
 	srv := servertest.Start(t)
 	s, err := OpenServer(t.Context(), srv.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	return srv, s
+}
+
+// Three workers share a queue. They are killed and started again, and the server is gone for a
+// while: every submission gets its grade, and no grade that was written ever changes.
+func TestWorkersShareAServer(t *testing.T) {
+	const tasks = 150
+	srv, s := openServer(t)
 	for n := range tasks {
 		add(t, s, task(n))
 	}
@@ -97,19 +104,14 @@ func note(t *testing.T, s *Store, seen map[Key]string) {
 
 // A server that is not there, or goes for good, is said; the password is not.
 func TestServerIsGone(t *testing.T) {
-	srv := servertest.Start(t)
-	s, err := OpenServer(t.Context(), srv.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	srv, s := openServer(t)
 	srv.Stop(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := s.Add(ctx, task(1), nil); err == nil {
 		t.Error("a grading was queued nowhere")
 	}
-	_, err = OpenServer(ctx, strings.Replace(srv.Address, "labctl@", "labctl:hush@", 1))
+	_, err := OpenServer(ctx, strings.Replace(srv.Address, "labctl@", "labctl:hush@", 1))
 	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("%v", err)
 	}
@@ -118,7 +120,7 @@ func TestServerIsGone(t *testing.T) {
 // Who follows a batch hears that its server is away, and goes on when it is back; one that stays
 // away ends it, with how to go on.
 func TestFollowWithoutAServer(t *testing.T) {
-	srv := servertest.Start(t)
+	srv, s := openServer(t)
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "in", "anna"), 0o700); err != nil {
 		t.Fatal(err)
@@ -134,11 +136,6 @@ func TestFollowWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenServer(t.Context(), srv.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
 	err = folder.Enter(t.Context(), s, Plan{Class: found, FileName: func(s string) string { return s }, Read: func(string, *Handed) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -183,23 +180,13 @@ func TestFollowWithoutAServer(t *testing.T) {
 
 // The same is told of a server's queue as of a file's.
 func TestLookAtAServer(t *testing.T) {
-	srv := servertest.Start(t)
-	s, err := OpenServer(t.Context(), srv.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	_, s := openServer(t)
 	look3(t, s)
 }
 
 // The clocks of a server and of those who work for it may differ, and be set.
 func TestServersClock(t *testing.T) {
-	srv := servertest.Start(t)
-	s, err := OpenServer(t.Context(), srv.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	_, s := openServer(t)
 	aheadOfTime(t, s, "clock_timestamp() + interval '1 hour'")
 	ofAnotherTime(t, s)
 
@@ -213,12 +200,7 @@ func TestServersClock(t *testing.T) {
 
 // A worker that starts while the server is away waits for it.
 func TestServerComesAfterItsWorker(t *testing.T) {
-	srv := servertest.Start(t)
-	s, err := OpenServer(t.Context(), srv.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	srv, s := openServer(t)
 	add(t, s, task(1))
 	srv.Stop(t)
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)

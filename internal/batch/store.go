@@ -189,7 +189,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return fmt.Errorf("prepare the queue: %w", err)
 	}
 	for _, statement := range s.schema() {
-		if _, err := s.db.ExecContext(ctx, statement); err != nil {
+		if err := s.exec(ctx, statement); err != nil {
 			return fmt.Errorf("prepare the queue: %w", err)
 		}
 	}
@@ -245,6 +245,12 @@ func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 		return errors.Join(noRoom(err), tx.Rollback())
 	}
 	return noRoom(tx.Commit())
+}
+
+// exec runs one statement that changes something.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
+	_, err := s.db.ExecContext(ctx, statement, args...)
+	return noRoom(err)
 }
 
 // noRoom tells a file that finds no room as the system would.

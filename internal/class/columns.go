@@ -48,7 +48,10 @@ func understand(header []string, records []record) columns {
 		case heading.ID:
 			hasID = true
 		}
-		c.canvas = c.canvas || strings.HasPrefix(heading.Squash(title), "sis")
+		switch heading.Squash(title) {
+		case "sisuserid", "sisloginid":
+			c.canvas = true
+		}
 	}
 	c.canvas = student >= 0 && (c.canvas || hasID)
 	if student >= 0 {
