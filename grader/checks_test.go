@@ -68,6 +68,7 @@ func TestChecks(t *testing.T) {
 		{"headless", dbInternal(), func(w *world) { w.svc("db").Spec.ClusterIP = "None" }, result.Failed, "headless"},
 		{"selector matches nothing", dbInternal(), func(w *world) { w.svc("db").Spec.Selector["app"] = "data"; w.slices() }, result.Failed, "matches no pod"},
 		{"somebody else answers", dbInternal(), func(w *world) { w.strangers = map[string]string{"db:5432": "evil"} }, result.Failed, "no ready pod of db"},
+		{"one imitation among many", dbInternal(), func(w *world) { w.pods("db", 3); w.imitate("db") }, result.Failed, "no ready pod of db"},
 		{"answer without this run's value", dbInternal(), func(w *world) { w.noNonce = true }, result.Failed, "without this run's value"},
 		{"another image", dbInternal(), func(w *world) { w.state.Pods[4].Status.ContainerStatuses[0].ImageID = "sha256:fake" }, result.Failed, "db is not ready"},
 		{"no database", dbInternal(), func(w *world) { w.state.Pods = w.state.Pods[:4]; w.slices() }, result.Failed, "nothing runs labctl/db:v1"},

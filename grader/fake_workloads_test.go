@@ -15,6 +15,15 @@ import (
 	"labctl.dev/labctl/internal/lab"
 )
 
+// imitate adds a pod of another image behind the tier's Service.
+func (w *world) imitate(tier string) *corev1.Pod {
+	w.pods(tier, 1)
+	p := &w.state.Pods[len(w.state.Pods)-1]
+	p.Spec.Containers[0].Image = image("frontend")
+	w.slices()
+	return p
+}
+
 // Restart replaces the pods of the workload's tier.
 func (w *world) Restart(_ context.Context, _, kind, name string) error {
 	w.mu.Lock()

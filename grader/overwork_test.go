@@ -124,3 +124,34 @@ func TestPodsAreKnownAfterTheirDeployment(t *testing.T) {
 		t.Errorf("ready %t, %q", c.ready, c.why)
 	}
 }
+
+// What is asked before all pods are behind the Service says nothing of those that follow.
+func TestServiceLeadsToAllItsPods(t *testing.T) {
+	leads := func(change func(*world, *corev1.Pod)) (bool, string) {
+		w := newWorld()
+		p := w.imitate("backend")
+		change(w, p)
+		return leadsToAll(&w.state, "backend")
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*world, *corev1.Pod)
+		why    string
+	}{
+		{"ready", func(*world, *corev1.Pod) {}, ""},
+		{"not known to the Service", func(w *world, p *corev1.Pod) { p.Labels["app"] = "x"; w.slices(); p.Labels["app"] = "backend" }, "does not lead to pod/backend-5 yet"},
+		{"starting", func(w *world, p *corev1.Pod) { unready(p); p.Status.Phase = corev1.PodPending; w.slices() }, "does not lead to pod/backend-5 yet"},
+		{"never starts", func(w *world, p *corev1.Pod) {
+			unready(p)
+			p.Status.Phase = corev1.PodPending
+			p.Status.ContainerStatuses[0].State.Waiting = waiting("ImagePullBackOff")
+			w.slices()
+		}, ""},
+		{"never ready", func(w *world, p *corev1.Pod) { unready(p); w.slices() }, ""},
+		{"none", func(w *world, _ *corev1.Pod) { w.state.Pods = nil; w.slices() }, "has no endpoints"},
+	} {
+		if done, why := leads(tc.change); done != (tc.why == "") || !strings.Contains(why, tc.why) {
+			t.Errorf("%s: %t, %q", tc.name, done, why)
+		}
+	}
+}

@@ -130,8 +130,9 @@ func (s *Session) patience(r *lab.Reach) time.Duration {
 // reachRound asks by all ways once, and judges.
 func (s *Session) reachRound(ctx context.Context, from probe.Vantage, r *lab.Reach, ask *asker, ways []way) (Verdict, error) {
 	attempts := sureAttempts
-	if r.Pods > 0 {
-		attempts = spreadAttempts(len(ask.pods))
+	// Whoever else is behind the Service must not stay unseen by chance either.
+	if n := len(s.led(r.Service)); r.Pods > 0 || n > len(ask.pods) {
+		attempts = spreadAttempts(max(n, len(ask.pods)))
 	}
 	var questions []question
 	for _, w := range ways {

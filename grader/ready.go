@@ -210,6 +210,12 @@ func Stuck(p corev1.Pod) (why string, final bool) {
 	return why, false
 }
 
+// isStarting tells that the node has not begun to run the pod, and may still do so.
+func isStarting(p corev1.Pod) bool {
+	_, final := Stuck(p)
+	return p.Status.Phase == corev1.PodPending && p.Spec.NodeName != "" && !final
+}
+
 // late tells that a node had no time yet to fetch what a container needs. That passes, and
 // says nothing about the manifest.
 func late(w *corev1.ContainerStateWaiting) bool {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
@@ -77,19 +78,51 @@ func (s *Session) endpoints(svc *corev1.Service, pods []corev1.Pod) (result.Evid
 		svc.Name, labels(svc.Spec.Selector), podLabels(pods))
 }
 
-// awaitEndpoints waits briefly until the Service has an endpoint: dialling earlier would
-// only show how fast controllers are.
+// awaitEndpoints waits briefly until the Service leads to all pods that its selector means,
+// as far as they have started: dialling earlier would only show how fast controllers are.
 func (s *Session) awaitEndpoints(ctx context.Context, service string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Settle)
 	defer cancel()
-	_, err := s.Watcher.Await(ctx, func(st *kube.State) (bool, string) {
-		ready, _ := addresses(st, service)
-		return len(ready) > 0, "service/" + service + " has no endpoints"
-	})
+	_, err := s.Watcher.Await(ctx, func(st *kube.State) (bool, string) { return leadsToAll(st, service) })
 	if overdue(err) {
 		return nil // the probes will show it
 	}
 	return err
+}
+
+// leadsToAll tells whether a Service leads to all pods that it will lead to soon, or why not.
+func leadsToAll(st *kube.State, service string) (bool, string) {
+	ready, _ := addresses(st, service)
+	if len(ready) == 0 {
+		return false, "service/" + service + " has no endpoints"
+	}
+	for _, p := range podsMeant(st, service) {
+		if isReady(p) && !slices.Contains(ready, p.Status.PodIP) || isStarting(p) {
+			return false, "service/" + service + " does not lead to pod/" + p.Name + " yet"
+		}
+	}
+	return true, ""
+}
+
+// podsMeant returns the pods that a Service's selector means and that are to stay.
+func podsMeant(st *kube.State, service string) []corev1.Pod {
+	svc := find(st, service)
+	if svc == nil || len(svc.Spec.Selector) == 0 {
+		return nil
+	}
+	var pods []corev1.Pod
+	for _, p := range st.Pods {
+		if p.DeletionTimestamp == nil && k8slabels.SelectorFromSet(svc.Spec.Selector).Matches(k8slabels.Set(p.Labels)) {
+			pods = append(pods, p)
+		}
+	}
+	return pods
+}
+
+// led returns the addresses to which a Service hands requests on.
+func (s *Session) led(service string) []string {
+	ready, _ := addresses(s.Watcher.State(), service)
+	return slices.Compact(ready)
 }
 
 // awaitAddress waits for the load balancer's address. A Service that stays pending is
