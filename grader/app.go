@@ -41,7 +41,7 @@ func app(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 func (s *Session) appRound(ctx context.Context, a *lab.App, ask *asker, port int, pods []corev1.Pod) (Verdict, error) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	q := question{
-		probe: probe.Probe{Kind: probe.HTTP, Target: "http://" + address + a.Path + "?nonce=" + url.QueryEscape(s.Nonce), Attempts: sureAttempts, Timeout: 3 * s.Timeouts.Attempt},
+		probe: probe.Probe{Kind: probe.HTTP, Target: "http://" + address + a.Path + "?nonce=" + url.QueryEscape(s.Nonce), Attempts: s.attempts(ask.pods), Timeout: 3 * s.Timeouts.Attempt},
 		to:    "http://" + address + a.Path,
 		judge: ask.behind,
 	}

@@ -22,6 +22,21 @@ const sureAttempts = 3
 // chooses a pod at random), as Kubernetes' own tests do it.
 func spreadAttempts(pods int) int { return min(pods*pods+30, 100) }
 
+// attempts is how many answers to ask for where any of the pods may give them. Where a
+// Service that leads to them leads to others, too, these must not stay unseen by chance.
+func (s *Session) attempts(pods []corev1.Pod) int {
+	n := sureAttempts
+	st := s.Watcher.State()
+	for _, svc := range st.Services {
+		if ready, _ := addresses(st, svc.Name); leadsTo(st, svc.Name, pods) {
+			if all := len(slices.Compact(ready)); all > len(pods) {
+				n = max(n, spreadAttempts(all))
+			}
+		}
+	}
+	return n
+}
+
 // way is one address by which a Service is asked.
 type way struct {
 	via  lab.Via
@@ -129,10 +144,9 @@ func (s *Session) patience(r *lab.Reach) time.Duration {
 
 // reachRound asks by all ways once, and judges.
 func (s *Session) reachRound(ctx context.Context, from probe.Vantage, r *lab.Reach, ask *asker, ways []way) (Verdict, error) {
-	attempts := sureAttempts
-	// Whoever else is behind the Service must not stay unseen by chance either.
-	if n := len(s.led(r.Service)); r.Pods > 0 || n > len(ask.pods) {
-		attempts = spreadAttempts(max(n, len(ask.pods)))
+	attempts := s.attempts(ask.pods)
+	if r.Pods > 0 {
+		attempts = max(attempts, spreadAttempts(len(ask.pods)))
 	}
 	var questions []question
 	for _, w := range ways {

@@ -119,12 +119,6 @@ func podsMeant(st *kube.State, service string) []corev1.Pod {
 	return pods
 }
 
-// led returns the addresses to which a Service hands requests on.
-func (s *Session) led(service string) []string {
-	ready, _ := addresses(s.Watcher.State(), service)
-	return slices.Compact(ready)
-}
-
 // awaitAddress waits for the load balancer's address. A Service that stays pending is
 // ours, unless its own fields keep it so.
 func (s *Session) awaitAddress(ctx context.Context, service string) (string, *Verdict, error) {
