@@ -165,9 +165,11 @@ func (f *finder) kustomizations(files []item) string {
 func (f *finder) togetherFolder(o owner) (string, error) {
 	if f.made == nil {
 		f.made = map[string]bool{}
-		if _, err := f.workFolder("together"); err != nil {
+		together, err := f.workFolder("together")
+		if err != nil {
 			return "", err
 		}
+		f.class.bases = append(f.class.bases, together)
 	}
 	safe := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' {

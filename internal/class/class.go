@@ -37,6 +37,7 @@ type Class struct {
 	Ignored   []Ignored // by Path
 
 	temporary string
+	bases     []string // the folders that submissions are in
 }
 
 // Layout names a way in which submissions are laid out.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
@@ -11,7 +12,8 @@ import (
 )
 
 // Describe writes what was understood, one thing a line: a word for what it is, and cells with
-// tabs between them. Paths are written as in a Go string where they hold what nobody sees.
+// tabs between them. Paths are relative to the submissions', whether these are a folder or an archive,
+// and are written as in a Go string where they hold what nobody sees.
 func (c *Class) Describe(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	line := func(cells ...string) {
@@ -36,9 +38,9 @@ func (c *Class) Describe(w io.Writer) error {
 			line("missing", s.ID, nameOf(s))
 			continue
 		}
-		line("handed-in", s.ID, nameOf(s), s.Handed.Path, when(s.Handed.Submitted), flag(s.Handed.LateFlag))
+		line("handed-in", s.ID, nameOf(s), c.shown(s.Handed.Path), when(s.Handed.Submitted), flag(s.Handed.LateFlag))
 		for _, o := range s.Superseded {
-			line("superseded", s.ID, nameOf(s), o.Path, when(o.Submitted), flag(o.LateFlag))
+			line("superseded", s.ID, nameOf(s), c.shown(o.Path), when(o.Submitted), flag(o.LateFlag))
 		}
 	}
 	for _, u := range c.Unmatched {
@@ -48,6 +50,16 @@ func (c *Class) Describe(w io.Writer) error {
 		line("ignored", i.Path, i.Reason)
 	}
 	return out.Flush()
+}
+
+// shown is a submission's path as the one who gave the submissions knows it.
+func (c *Class) shown(path string) string {
+	for _, base := range c.bases {
+		if in, err := filepath.Rel(base, path); err == nil && filepath.IsLocal(in) {
+			return filepath.ToSlash(in)
+		}
+	}
+	return path
 }
 
 func (t Times) explain() string {

@@ -104,6 +104,7 @@ func (f *finder) openPath() error {
 			return err
 		}
 	}
+	f.class.bases = append(f.class.bases, f.base)
 	if f.root, err = os.OpenRoot(f.base); err != nil {
 		return fault.Inputf("read the submissions: %w", err)
 	}

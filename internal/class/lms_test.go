@@ -91,7 +91,7 @@ func TestPlatforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, test.files)
-			if diff := cmp.Diff(test.want, described(t, found(t, class.Options{Path: dir}), dir)); diff != "" {
+			if diff := cmp.Diff(test.want, described(t, found(t, class.Options{Path: dir}))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -140,7 +140,7 @@ func TestGradescope(t *testing.T) {
 	at := t.TempDir()
 	write(t, at, files)
 	c := found(t, class.Options{Path: at})
-	if diff := cmp.Diff(want, described(t, c, at)); diff != "" {
+	if diff := cmp.Diff(want, described(t, c)); diff != "" {
 		t.Error(diff)
 	}
 	if c.Times != class.TimesExport || c.Students[1].Person.Email != "jane@example.edu" {
@@ -281,7 +281,7 @@ func TestPattern(t *testing.T) {
 		"handed-in\tjane\t\tgroup a/jane/2026-11-25_16-45-00/lab.zip\t2026-11-25T16:45:00Z",
 		"superseded\tjane\t\tgroup a/jane/2026-11-24_00-00-00/lab.zip\t2026-11-24T00:00:00Z",
 		"ignored\tgroup b/bob/notes.txt\tdoes not match the pattern", "ignored\tgroup b/link\tis a link, which is not followed"}
-	if diff := cmp.Diff(want, described(t, c, dir)); diff != "" {
+	if diff := cmp.Diff(want, described(t, c)); diff != "" {
 		t.Error(diff)
 	}
 	if c.Students[1].Person.Columns["group"] != "group a" || c.Times != class.TimesPattern {

@@ -54,7 +54,7 @@ func TestTape(t *testing.T) {
 		{Name: "device.zip", Typeflag: tar.TypeChar}, {Name: "pipe", Typeflag: tar.TypeFifo}, {Name: "empty/", Typeflag: tar.TypeDir, Mode: 0o755},
 	}, "a.zip", "etc/b.zip", "../c.zip", "/d.zip", strings.Repeat("d/", 21)+"e.yaml", "f/"+strings.Repeat("x", 256), "./g.zip")})
 	c := found(t, class.Options{Path: filepath.Join(dir, "class.tgz"), Work: work})
-	got := described(t, c, filepath.Join(work, "unpacked"))
+	got := described(t, c)
 	want := []string{"layout\tfolders", "handed-in\ta\t\ta.zip\t" + at, "missing\tempty", "handed-in\tetc\t\tetc/b.zip\t" + at, "handed-in\tg\t\tg.zip\t" + at,
 		"ignored\t../c.zip\tis not a path within the archive", "ignored\t/d.zip\tis not a path within the archive",
 		"ignored\t" + strings.Repeat("d/", 21) + "e.yaml\thas too long a name, or lies too deep",
