@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -178,7 +179,8 @@ func (s *server) drain(count, workers int) time.Duration {
 	defer kill()
 	for range workers {
 		cmd := exec.CommandContext(ctx, os.Args[0])
-		cmd.Env = append(os.Environ(), workerVariable+"="+s.Address)
+		patient := strings.Replace(s.Address, "connect_timeout=2", "connect_timeout=60", 1) // they all start at once
+		cmd.Env = append(os.Environ(), workerVariable+"="+patient)
 		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {
 			s.b.Fatal(err)

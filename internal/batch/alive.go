@@ -115,12 +115,16 @@ func (s *Store) putBack(ctx context.Context, condition string) error {
 	return nil
 }
 
-// lethal tells whether too many workers died with the submission.
-func (s *Store) lethal(ctx context.Context, k Key) (bool, error) {
-	var n int
-	err := s.db.QueryRowContext(ctx, "SELECT takeovers FROM labctl_task WHERE batch = $1 AND digest = $2 AND version = $3 AND round = $4",
-		k.Batch, k.Digest, k.Version, k.Round).Scan(&n)
-	return n > maxTakeovers, err
+// standing tells whether the submission has its grade, and whether too many workers died with it.
+func (s *Store) standing(ctx context.Context, k Key) (graded, lethal bool, err error) {
+	var takeovers int
+	err = s.db.QueryRowContext(ctx, `SELECT t.takeovers, g.digest IS NOT NULL FROM labctl_task t LEFT JOIN labctl_grade g
+		ON g.batch = t.batch AND g.digest = t.digest AND g.version = t.version AND g.round = t.round
+		WHERE t.batch = $1 AND t.digest = $2 AND t.version = $3 AND t.round = $4`, k.Batch, k.Digest, k.Version, k.Round).Scan(&takeovers, &graded)
+	if err != nil {
+		return false, false, fmt.Errorf("look for submission %s: %w", k.Digest, err)
+	}
+	return graded, takeovers > maxTakeovers, nil
 }
 
 // closeOff ends what can get no grade: jobs that the queue gave up without one. They are errors of

@@ -264,18 +264,13 @@ func (w *Worker) try(ctx context.Context, job *river.Job[gradeArgs]) try {
 		}
 		return try{LostQueue, err, river.JobSnooze(w.Times.Retry)}
 	}
-	done, err := w.Store.Find(ctx, t.Key)
-	if err != nil {
+	graded, lethal, err := w.Store.standing(ctx, t.Key)
+	switch {
+	case err != nil:
 		return lost(err)
-	}
-	if done != nil {
+	case graded:
 		return try{outcome: Known}
-	}
-	lethal, err := w.Store.lethal(ctx, t.Key)
-	if err != nil {
-		return lost(err)
-	}
-	if lethal {
+	case lethal:
 		return w.finish(ctx, job, Grade{Key: t.Key, Report: failed(t, "whoever graded it died, again and again"), Attempts: job.Attempt, Worker: w.ID})
 	}
 	archive, err := w.Store.Archive(ctx, t.Digest)
