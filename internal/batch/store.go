@@ -110,6 +110,8 @@ func OpenServer(ctx context.Context, address string) (*Store, error) {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(serverConnections)
+	// The server makes a process for each one: those that come and go cost it more than all the rest.
+	s.db.SetMaxIdleConns(serverConnections)
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(unreachable(parsed, err), s.Close())
 	}
@@ -180,6 +182,10 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare the queue: %w", err)
 	}
+	// A fleet that starts would wait in line, to find that nothing is to be done.
+	if found, err := migrator.Validate(ctx, nil); err == nil && found.OK && s.exec(ctx, "SELECT 1 FROM "+lastTable+" LIMIT 0") == nil {
+		return s.inserter(quiet)
+	}
 	unlock, err := s.alone(ctx)
 	if err != nil {
 		return fmt.Errorf("prepare the queue: %w", err)
@@ -224,6 +230,9 @@ func (s *Store) alone(ctx context.Context) (unlock func(), err error) {
 	}, nil
 }
 
+// lastTable is made after all others.
+const lastTable = "labctl_worker"
+
 func (s *Store) schema() []string {
 	const key = "batch TEXT NOT NULL, digest TEXT NOT NULL, version TEXT NOT NULL, round INTEGER NOT NULL"
 	return []string{
@@ -231,7 +240,7 @@ func (s *Store) schema() []string {
 		"CREATE TABLE IF NOT EXISTS labctl_task (" + key + ", lab TEXT NOT NULL, job BIGINT NOT NULL, takeovers INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (batch, digest, version, round))",
 		"CREATE INDEX IF NOT EXISTS labctl_task_job ON labctl_task (job)",
 		"CREATE TABLE IF NOT EXISTS labctl_grade (seq " + s.say.identity + ", " + key + ", status TEXT NOT NULL, report TEXT NOT NULL, attempts INTEGER NOT NULL, worker TEXT NOT NULL, graded_at BIGINT NOT NULL, UNIQUE (batch, digest, version, round))",
-		"CREATE TABLE IF NOT EXISTS labctl_worker (id TEXT PRIMARY KEY, doing TEXT NOT NULL, beat BIGINT NOT NULL)",
+		"CREATE TABLE IF NOT EXISTS " + lastTable + " (id TEXT PRIMARY KEY, doing TEXT NOT NULL, beat BIGINT NOT NULL)",
 	}
 }
 
