@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -43,9 +44,20 @@ func (c *Client) list(ctx context.Context, kind schema.GroupVersionResource, nam
 		line := kind.Resource + "/" + o.GetName()
 		if kind.Resource == "nodes" {
 			spec, _ := o.Object["spec"].(map[string]any)
-			line += fmt.Sprint(o.GetLabels(), spec["taints"], spec["unschedulable"])
+			line += " " + fmt.Sprint(o.GetLabels(), lasting(spec["taints"]), spec["unschedulable"])
 		}
 		all = append(all, line)
 	}
 	return all, nil
+}
+
+// lasting returns those of a node's taints that its condition does not bring and take: a new node
+// has some until it is ready, and a busy one may have some for a moment.
+func lasting(taints any) []any {
+	all, _ := taints.([]any)
+	return slices.DeleteFunc(slices.Clone(all), func(t any) bool {
+		taint, _ := t.(map[string]any)
+		key, _ := taint["key"].(string)
+		return strings.HasPrefix(key, "node.kubernetes.io/")
+	})
 }
