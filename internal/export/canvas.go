@@ -2,6 +2,7 @@ package export
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -130,9 +131,14 @@ func (j *job) fillCanvas() error {
 	return j.fill(match(s, rows, keys, j.class.Reports), grade, who, func(int, *result.Report) error { return nil })
 }
 
-// canvasColumn finds the assignment's column: by its number, or else by its title.
+// canvasColumn finds the assignment's column: by its number, or else by its title. Where nobody
+// says what that is, it may be the lab's title or its ID.
 func (j *job) canvasColumn(s *sheet) (int, error) {
 	numbered := regexp.MustCompile(`^(.*) \(([0-9]+)\)$`)
+	titles := []string{j.assignment()}
+	if j.options.Assignment == "" {
+		titles = append(titles, j.class.Lab.ID)
+	}
 	var found []int
 	var known []string
 	for i, label := range s.header() {
@@ -142,7 +148,7 @@ func (j *job) canvasColumn(s *sheet) (int, error) {
 		}
 		switch id := j.options.AssignmentID; {
 		case id != "" && m != nil && m[2] == id,
-			id == "" && (label == j.assignment() || m != nil && strings.TrimSpace(m[1]) == j.assignment()):
+			id == "" && (slices.Contains(titles, label) || m != nil && slices.Contains(titles, strings.TrimSpace(m[1]))):
 			found = append(found, i)
 		}
 	}

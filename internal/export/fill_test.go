@@ -80,6 +80,7 @@ func TestCanvasFindsTheColumn(t *testing.T) {
 		"by number":        {"Student,ID,SIS Login ID,Other (4711)\nA,1,anna,\n", Options{AssignmentID: "4711"}, "A,1,anna,60\n"},
 		"by title":         {"Student,ID,SIS Login ID,Lab 1 (4)\nA,1,anna,\n", Options{Assignment: "Lab 1"}, "A,1,anna,60\n"},
 		"by a bare title":  {"Student,ID,SIS Login ID,Lab 1\nA,1,anna,\n", Options{Assignment: "Lab 1"}, "A,1,anna,60\n"},
+		"by the lab's ID":  {"Student,ID,SIS Login ID," + r.Lab.ID + " (4)\nA,1,anna,\n", Options{}, "A,1,anna,60\n"},
 		"no last line end": {"Student,ID,SIS Login ID,Lab 1\nA,1,anna,", Options{Assignment: "Lab 1"}, "A,1,anna,60"},
 		"semicolons":       {"Student;ID;SIS Login ID;Lab 1\nA;1;anna;\n", Options{Assignment: "Lab 1"}, "A;1;anna;60\n"},
 	} {
@@ -96,6 +97,7 @@ func TestCanvasFindsTheColumn(t *testing.T) {
 	}{
 		"no gradebook":   {"a,b\n1,2\n", Options{}, "no columns Student and ID"},
 		"no such title":  {"Student,ID,Lab 2 (5)\n", Options{Assignment: "Lab 1"}, `no column for "Lab 1"; there are "Lab 2 (5)"`},
+		"not its own ID": {"Student,ID," + r.Lab.ID + " (5)\n", Options{Assignment: "Lab 1"}, `no column for "Lab 1"`},
 		"no such number": {"Student,ID,Lab 2 (5)\n", Options{AssignmentID: "6"}, "no column for assignment 6"},
 		"two of a title": {"Student,ID,L (5),L (6)\n", Options{Assignment: "L"}, `several columns for "L"`},
 		"other points":   {"Student,ID,L (5)\nPoints Possible,,10\nA,1,\n", Options{Assignment: "L"}, "100 points in the report of anna, and 10 in g.csv"},
