@@ -28,10 +28,12 @@ func (s *Session) attempts(pods []corev1.Pod) int {
 	n := sureAttempts
 	st := s.Watcher.State()
 	for _, svc := range st.Services {
-		if ready, _ := addresses(st, svc.Name); leadsTo(st, svc.Name, pods) {
-			if all := len(slices.Compact(ready)); all > len(pods) {
-				n = max(n, spreadAttempts(all))
-			}
+		if !leadsTo(st, svc.Name, pods) {
+			continue
+		}
+		ready, _ := addresses(st, svc.Name)
+		if all := len(slices.Compact(ready)); all > len(pods) {
+			n = max(n, spreadAttempts(all))
 		}
 	}
 	return n

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	k8slabels "k8s.io/apimachinery/pkg/labels"
 
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
@@ -96,7 +95,11 @@ func leadsToAll(st *kube.State, service string) (bool, string) {
 	if len(ready) == 0 {
 		return false, "service/" + service + " has no endpoints"
 	}
-	for _, p := range podsMeant(st, service) {
+	svc := find(st, service)
+	for _, p := range st.Pods {
+		if svc == nil || p.DeletionTimestamp != nil || !Selects(svc, p) {
+			continue
+		}
 		if isReady(p) && !slices.Contains(ready, p.Status.PodIP) || isStarting(p) {
 			return false, "service/" + service + " does not lead to pod/" + p.Name + " yet"
 		}
@@ -104,19 +107,17 @@ func leadsToAll(st *kube.State, service string) (bool, string) {
 	return true, ""
 }
 
-// podsMeant returns the pods that a Service's selector means and that are to stay.
-func podsMeant(st *kube.State, service string) []corev1.Pod {
-	svc := find(st, service)
-	if svc == nil || len(svc.Spec.Selector) == 0 {
-		return nil
+// Selects tells whether the Service's selector means the pod. One without a selector means none.
+func Selects(svc *corev1.Service, p corev1.Pod) bool {
+	if len(svc.Spec.Selector) == 0 {
+		return false
 	}
-	var pods []corev1.Pod
-	for _, p := range st.Pods {
-		if p.DeletionTimestamp == nil && k8slabels.SelectorFromSet(svc.Spec.Selector).Matches(k8slabels.Set(p.Labels)) {
-			pods = append(pods, p)
+	for k, v := range svc.Spec.Selector {
+		if has, ok := p.Labels[k]; !ok || has != v {
+			return false
 		}
 	}
-	return pods
+	return true
 }
 
 // awaitAddress waits for the load balancer's address. A Service that stays pending is

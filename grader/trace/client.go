@@ -25,7 +25,7 @@ func (t *Tracer) clients(svc *corev1.Service) []corev1.Pod {
 	asked := t.tierBehind(svc)
 	rank := func(p corev1.Pod) int {
 		n := 0
-		if selects(svc, p) {
+		if grader.Selects(svc, p) {
 			n += 8
 		}
 		switch i := t.tierOf(p); {
@@ -58,7 +58,7 @@ func (t *Tracer) tierOf(p corev1.Pod) int {
 // name, or -1.
 func (t *Tracer) tierBehind(svc *corev1.Service) int {
 	for _, p := range t.State.Pods {
-		if i := t.tierOf(p); i >= 0 && selects(svc, p) {
+		if i := t.tierOf(p); i >= 0 && grader.Selects(svc, p) {
 			return i
 		}
 	}
@@ -153,18 +153,6 @@ func containerOf(p corev1.Pod, image string) *corev1.Container {
 		}
 	}
 	return nil
-}
-
-func selects(svc *corev1.Service, p corev1.Pod) bool {
-	if len(svc.Spec.Selector) == 0 {
-		return false
-	}
-	for k, v := range svc.Spec.Selector {
-		if has, ok := p.Labels[k]; !ok || has != v {
-			return false
-		}
-	}
-	return true
 }
 
 func ready(p corev1.Pod) bool {

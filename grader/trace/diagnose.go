@@ -28,7 +28,7 @@ func (t *Tracer) diagnose(r *route) *cause {
 	}
 	var matching []corev1.Pod
 	for _, p := range t.State.Pods {
-		if selects(r.svc, p) && p.DeletionTimestamp == nil {
+		if grader.Selects(r.svc, p) && p.DeletionTimestamp == nil {
 			matching = append(matching, p)
 		}
 	}

@@ -124,7 +124,7 @@ func (w *world) slices() {
 	w.state.Slices = nil
 	for _, svc := range w.state.Services {
 		for _, p := range w.state.Pods {
-			if !selects(&svc, p) {
+			if !grader.Selects(&svc, p) {
 				continue
 			}
 			isReady := ready(p)
@@ -228,7 +228,7 @@ func (w *world) lookup(name string) probe.Attempt {
 }
 
 func (w *world) behind(svc *corev1.Service) []corev1.Pod {
-	return slices.DeleteFunc(slices.Clone(w.state.Pods), func(p corev1.Pod) bool { return !selects(svc, p) || !ready(p) })
+	return slices.DeleteFunc(slices.Clone(w.state.Pods), func(p corev1.Pod) bool { return !grader.Selects(svc, p) || !ready(p) })
 }
 
 // reach returns the pod that answers at an address, seen from here, or the class of failure.

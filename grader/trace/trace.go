@@ -164,7 +164,7 @@ func (t *Tracer) ports(svc *corev1.Service) []corev1.ServicePort {
 		return svc.Spec.Ports
 	}
 	for i := range t.State.Pods {
-		if p := &t.State.Pods[i]; selects(svc, *p) && len(declared(p)) > 0 {
+		if p := &t.State.Pods[i]; grader.Selects(svc, *p) && len(declared(p)) > 0 {
 			port := declared(p)[0]
 			return []corev1.ServicePort{{Port: port, TargetPort: intstr.FromInt32(port)}}
 		}

@@ -256,7 +256,7 @@ func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 	return noRoom(tx.Commit())
 }
 
-// exec runs one statement that changes something.
+// exec runs one statement that returns nothing.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
 	_, err := s.db.ExecContext(ctx, statement, args...)
 	return noRoom(err)
