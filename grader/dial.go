@@ -36,7 +36,7 @@ func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Conte
 	}
 	outside := probe.Outside(e, t.Cluster)
 	return Open(ctx, l, client, t, Places{
-		Pod:      func(name string) probe.Vantage { return probe.Pod(client, t.Namespace, name) },
+		Pod:      probe.Pods(client, t.Namespace),
 		Outside:  outside,
 		Balanced: func(ctx context.Context) error { return balanced(ctx, e) },
 	})

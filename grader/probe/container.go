@@ -57,6 +57,7 @@ type container struct {
 
 	lock  chan struct{} // held while looking after the container; a channel, to honour ctx
 	known bool          // it was seen to run
+	to    line
 }
 
 func (v *container) Name() string { return v.name }
@@ -65,9 +66,11 @@ func (v *container) Run(ctx context.Context, plan Plan) (Results, error) {
 	return carryOut(ctx, v, v.name, plan)
 }
 
-func (v *container) exec(ctx context.Context, cmd []string, s streams) error {
-	return v.e.Exec(ctx, v.spec.Name, engine.ExecSpec{Cmd: cmd, Stdin: s.in, Stdout: s.out, Stderr: s.err})
+func (v *container) exec(ctx context.Context, s streams) error {
+	return v.e.Exec(ctx, v.spec.Name, engine.ExecSpec{Cmd: program(), Stdin: s.in, Stdout: s.out, Stderr: s.err})
 }
+
+func (v *container) line() *line { return &v.to }
 
 // ready makes sure that the container runs. It asks the engine once, and again only after
 // a failure: each question costs as much as a probe.

@@ -1,8 +1,9 @@
 // Package probe sends identified traffic from the vantage points of a lab: from inside a
 // student's pod, from a node, and from outside the cluster.
 //
-// All of them run the same program (fixtures/apps/probe): it reads a Plan as JSON from its
-// standard input, carries out all probes at the same time and writes Results as JSON.
+// All of them run the same program (fixtures/apps/probe): it reads calls from its standard
+// input, one a line, as JSON, carries out a call's probes at the same time, and writes a
+// reply to each, in the order in which they are done.
 package probe
 
 import "time"
@@ -29,6 +30,19 @@ const (
 	Lookup     Kind = "dns"        // A and AAAA records
 	PostgreSQL Kind = "postgresql" // log in and run one statement
 )
+
+// Call asks the probe program to carry out a plan.
+type Call struct {
+	Number uint64 `json:"number"` // unique in one run of the program; its Reply has it too
+	Plan   Plan   `json:"plan"`
+}
+
+// Reply answers the Call with its number.
+type Reply struct {
+	Number  uint64 `json:"number"`
+	Refused string `json:"refused,omitempty"` // why the plan was not carried out; "" where it was
+	Results
+}
 
 // Plan is what one call of the probe program carries out.
 type Plan struct {
@@ -71,7 +85,7 @@ const (
 	UntilOK     Until = "ok"     // HTTP 2xx, a row, a record, a connection
 )
 
-// Results is what the probe program writes: one Result a probe, in the plan's order.
+// Results is what came of a plan: one Result a probe, in the plan's order.
 type Results struct {
 	Results []Result `json:"results"`
 	// Lag is the most by which a timer of the probe program was late meanwhile: on a machine

@@ -3,11 +3,10 @@ package probe
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"sync"
 	"time"
 
 	"labctl.dev/labctl/internal/engine"
@@ -30,11 +29,11 @@ type Vantage interface {
 }
 
 const (
-	maxOutput = 16 << 20 // of one run of the probe program, in bytes
-	maxErrors = 4 << 10  // of its standard error
+	maxOutput = 16 << 20 // of one reply of the probe program, in bytes
+	maxErrors = 4 << 10  // of one run's standard error
 	maxTries  = 3
 	backoff   = 100 * time.Millisecond // after the first try, and four times as long after each further one
-	// overhead is what one run may take beyond the plan itself.
+	// overhead is what a reply may take beyond the plan itself.
 	overhead = 15 * time.Second
 )
 
@@ -47,10 +46,17 @@ type streams struct {
 // place is where the probe program can be run.
 type place interface {
 	// ready makes sure that the program can be run there. afresh says that the last try
-	// failed, so that nothing known before counts.
+	// failed, so that nothing known before counts. A line to a program that is out of reach
+	// since is hung up.
 	ready(ctx context.Context, afresh bool) error
-	exec(ctx context.Context, cmd []string, s streams) error
+	// exec runs the program and waits for its end.
+	exec(ctx context.Context, s streams) error
+	// line leads to the program that is running there, where there is one.
+	line() *line
 }
+
+// program is what is run at every place.
+func program() []string { return []string{"/probe", "serve"} }
 
 // carryOut runs the plan at the place. Anything that fails on the way there or back is one
 // try and no verdict.
@@ -58,14 +64,10 @@ func carryOut(ctx context.Context, at place, name string, plan Plan) (Results, e
 	if len(plan.Probes) == 0 {
 		return Results{}, nil
 	}
-	body, err := json.Marshal(plan)
-	if err != nil {
-		return Results{}, fmt.Errorf("encode the plan: %w", err)
-	}
 	var failures []error
 	pause := backoff
 	for try := range maxTries {
-		results, err := once(ctx, at, plan, body, try > 0)
+		results, err := once(ctx, at, plan, try > 0)
 		if err == nil {
 			return results, nil
 		}
@@ -82,41 +84,27 @@ func carryOut(ctx context.Context, at place, name string, plan Plan) (Results, e
 }
 
 // once runs the plan one time.
-func once(ctx context.Context, at place, plan Plan, body []byte, afresh bool) (Results, error) {
+func once(ctx context.Context, at place, plan Plan, afresh bool) (Results, error) {
 	if err := at.ready(ctx, afresh); err != nil {
 		return Results{}, gone(err)
 	}
 	within, cancel := context.WithTimeout(ctx, plan.longest()+overhead)
 	defer cancel()
-	out, errs := &bounded{max: maxOutput}, &bounded{max: maxErrors}
-	err := at.exec(within, []string{"/probe", "run"}, streams{in: bytes.NewReader(body), out: out, err: errs})
-	if said := strings.TrimSpace(errs.buf.String()); err != nil && said != "" && !strings.Contains(err.Error(), said) {
-		err = fmt.Errorf("%w: %s", err, said)
-	}
-	if err != nil {
-		return Results{}, gone(err)
-	}
-	return decode(plan, out)
+	results, err := at.line().ask(within, at.exec, plan)
+	return results, gone(err)
 }
 
-// decode reads the program's output and makes sure that it answers the plan.
-func decode(plan Plan, out *bounded) (Results, error) {
-	var results Results
-	if out.cut {
-		return results, fmt.Errorf("the probe wrote more than %d bytes", out.max)
+// answers makes sure that the results are the plan's.
+func answers(plan Plan, r Results) error {
+	if len(r.Results) != len(plan.Probes) {
+		return fmt.Errorf("the probe gave %d results for %d probes", len(r.Results), len(plan.Probes))
 	}
-	if err := json.Unmarshal(out.buf.Bytes(), &results); err != nil {
-		return Results{}, fmt.Errorf("read the probe's results: %w", err)
-	}
-	if len(results.Results) != len(plan.Probes) {
-		return Results{}, fmt.Errorf("the probe gave %d results for %d probes", len(results.Results), len(plan.Probes))
-	}
-	for i, r := range results.Results {
-		if r.ID != plan.Probes[i].ID {
-			return Results{}, fmt.Errorf("result %d is for probe %q, not %q", i, r.ID, plan.Probes[i].ID)
+	for i, result := range r.Results {
+		if result.ID != plan.Probes[i].ID {
+			return fmt.Errorf("result %d is for probe %q, not %q", i, result.ID, plan.Probes[i].ID)
 		}
 	}
-	return results, nil
+	return nil
 }
 
 // gone turns an error that says the pod is gone into ErrGone.
@@ -129,13 +117,15 @@ func gone(err error) error {
 }
 
 // final tells whether another try is useless: the place does not exist any more, or the
-// program ran and refused the plan. One that was killed (by signal N: exit code 128+N) refused nothing.
+// program refused the plan, or to run at all. One that was killed (by signal N: exit code
+// 128+N) refused nothing.
 func final(err error) bool {
 	code := 0
 	var inPod interface{ CommandExit() int }
 	var inContainer *engine.ExitError
+	var no refused
 	switch {
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, ErrGone), errors.As(err, &no):
 		return true
 	case errors.As(err, &inPod):
 		code = inPod.CommandExit()
@@ -159,17 +149,21 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // bounded keeps what is written to it up to a limit, and swallows the rest.
 type bounded struct {
-	buf bytes.Buffer
 	max int
-	cut bool
+
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	room := b.max - b.buf.Len()
-	if len(p) > room {
-		b.cut = true
-		b.buf.Write(p[:room])
-		return len(p), nil
-	}
-	return b.buf.Write(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Write(p[:min(len(p), b.max-b.buf.Len())])
+	return len(p), nil
+}
+
+func (b *bounded) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,59 +16,102 @@ import (
 	"labctl.dev/labctl/internal/fault"
 )
 
-// answer is what one run of the probe program does.
-type answer func(ctx context.Context, plan Plan, stdout, stderr io.Writer) error
+// answer is what the probe program does when it is called; an error ends it.
+type answer func(ctx context.Context, call Call, stdout, stderr io.Writer) error
 
-// pods is a fake PodExec whose runs give the answers one after the other, the last for ever.
+// pods is a fake PodExec whose programs give the answers one after the other, the last for ever.
 type pods struct {
-	mu      sync.Mutex
 	ensure  error
+	uid     string
 	answers []answer
-	runs    int
+
+	calls   atomic.Int32
+	runs    atomic.Int32 // programs started
+	running atomic.Int32
 }
 
-func (p *pods) EnsureProbe(context.Context, string, string) (string, error) {
-	return "labctl-probe", p.ensure
+func (p *pods) EnsureProbe(context.Context, string, string) (uid, container string, err error) {
+	return p.uid, "labctl-probe", p.ensure
 }
 
 func (p *pods) Exec(ctx context.Context, namespace, pod, container string, cmd []string,
 	stdin io.Reader, stdout, stderr io.Writer,
 ) error {
-	if got := fmt.Sprint(namespace, pod, container, cmd); got != "nspodlabctl-probe[/probe run]" {
+	if got := fmt.Sprint(namespace, pod, container, cmd); got != "nspodlabctl-probe[/probe serve]" {
 		return fmt.Errorf("unexpected exec: %s", got)
 	}
-	var plan Plan
-	if err := json.NewDecoder(stdin).Decode(&plan); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	next := p.answers[min(p.runs, len(p.answers)-1)]
-	p.runs++
-	p.mu.Unlock()
-	return next(ctx, plan, stdout, stderr)
+	p.runs.Add(1)
+	p.running.Add(1)
+	defer p.running.Add(-1)
+	return serve(ctx, stdin, stdout, stderr, func() answer {
+		return p.answers[min(int(p.calls.Add(1)), len(p.answers))-1]
+	})
 }
 
-func good(_ context.Context, plan Plan, stdout, _ io.Writer) error {
-	var r Results
-	for _, p := range plan.Probes {
-		r.Results = append(r.Results, Result{ID: p.ID, Attempts: []Attempt{{Status: 200}}})
+// serve is the fake program: it answers each call at once, in a goroutine of its own.
+func serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, next func() answer) error {
+	ended := make(chan error, 100)
+	go func() {
+		calls := json.NewDecoder(stdin)
+		for {
+			var call Call
+			if err := calls.Decode(&call); err != nil {
+				ended <- nil
+				return
+			}
+			do := next()
+			go func() {
+				if err := do(ctx, call, stdout, stderr); err != nil {
+					ended <- err
+				}
+			}()
+		}
+	}()
+	select {
+	case err := <-ended:
+		if errors.Is(err, errEnds) {
+			return nil
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return json.NewEncoder(stdout).Encode(r)
+}
+
+var errEnds = errors.New("the program ends with exit code 0")
+
+func good(_ context.Context, call Call, stdout, _ io.Writer) error {
+	reply := Reply{Number: call.Number}
+	for _, p := range call.Plan.Probes {
+		reply.Results.Results = append(reply.Results.Results, Result{ID: p.ID, Attempts: []Attempt{{Status: 200}}})
+	}
+	return json.NewEncoder(stdout).Encode(reply)
+}
+
+// replies to the call with the number that is r's beyond it.
+func replies(r Reply) answer {
+	return func(_ context.Context, call Call, w, _ io.Writer) error {
+		r := r
+		r.Number += call.Number
+		return json.NewEncoder(w).Encode(r)
+	}
 }
 
 func says(stdout string) answer {
-	return func(_ context.Context, _ Plan, w, _ io.Writer) error {
-		_, err := io.WriteString(w, stdout)
-		return err
+	return func(_ context.Context, _ Call, w, _ io.Writer) error {
+		_, _ = io.WriteString(w, stdout)
+		return nil
 	}
 }
 
 func fails(err error, said string) answer {
-	return func(_ context.Context, _ Plan, _, stderr io.Writer) error {
+	return func(_ context.Context, _ Call, _, stderr io.Writer) error {
 		_, _ = io.WriteString(stderr, said)
 		return err
 	}
 }
+
+func hangs(context.Context, Call, io.Writer, io.Writer) error { return nil }
 
 type exited int
 
@@ -89,31 +132,34 @@ func TestPodRun(t *testing.T) {
 	tests := map[string]struct {
 		answers []answer
 		ensure  error
-		runs    int
+		calls   int32
 		wrong   string // in the error; "" for none
 		is      error
 	}{
-		"at once":                      {answers: []answer{good}, runs: 1},
-		"transport failure once":       {answers: []answer{fails(lost, ""), good}, runs: 2},
-		"transport failure for ever":   {answers: []answer{fails(lost, "")}, runs: 3, wrong: "tried 3 times", is: lost},
-		"broken JSON, then good":       {answers: []answer{says(`{"results":[{"id`), good}, runs: 2},
-		"nothing at all":               {answers: []answer{says("")}, runs: 3, wrong: "read the probe's results"},
-		"too few results":              {answers: []answer{says(`{"results":[]}`)}, runs: 3, wrong: "0 results for 2 probes"},
-		"results of another plan":      {answers: []answer{says(`{"results":[{"id":"a"},{"id":"c"}]}`)}, runs: 3, wrong: `probe "c"`},
-		"too much output":              {answers: []answer{says(strings.Repeat("x", maxOutput+1)), good}, runs: 2},
-		"plan refused":                 {answers: []answer{fails(exited(1), "probe: error: no target")}, runs: 1, wrong: "no target", is: exited(1)},
-		"killed, then good":            {answers: []answer{fails(exited(137), ""), good}, runs: 2},
-		"pod gone before the probe":    {answers: []answer{good}, ensure: vanished{}, runs: 0, wrong: "deleted", is: ErrGone},
-		"pod gone during the probe":    {answers: []answer{fails(vanished{}, "")}, runs: 1, wrong: "deleted", is: ErrGone},
-		"probe cannot be put into pod": {answers: []answer{good}, ensure: lost, runs: 0, wrong: "tried 3 times", is: lost},
+		"at once":                      {answers: []answer{good}, calls: 1},
+		"transport failure once":       {answers: []answer{fails(lost, ""), good}, calls: 2},
+		"transport failure for ever":   {answers: []answer{fails(lost, "")}, calls: 3, wrong: "tried 3 times", is: lost},
+		"broken JSON, then good":       {answers: []answer{says("{\"results\":[{\"id\n"), good}, calls: 2},
+		"half a reply, then good":      {answers: []answer{says(`{"results":[{"id`), good}, calls: 2},
+		"nothing at all":               {answers: []answer{fails(errEnds, "")}, calls: 3, wrong: "the probe ended"},
+		"too few results":              {answers: []answer{replies(Reply{})}, calls: 3, wrong: "0 results for 2 probes"},
+		"results of another plan":      {answers: []answer{replies(Reply{Results: Results{Results: []Result{{ID: "a"}, {ID: "c"}}}})}, calls: 3, wrong: `probe "c"`},
+		"reply to another call":        {answers: []answer{replies(Reply{Number: 7}), good}, calls: 2},
+		"too much output":              {answers: []answer{says(strings.Repeat("x", maxOutput+1)), good}, calls: 2},
+		"plan refused":                 {answers: []answer{replies(Reply{Refused: "no target"})}, calls: 1, wrong: "no target", is: refused("no target")},
+		"program refuses to run":       {answers: []answer{fails(exited(1), "probe: error: unknown command")}, calls: 1, wrong: "unknown command", is: exited(1)},
+		"killed, then good":            {answers: []answer{fails(exited(137), ""), good}, calls: 2},
+		"pod gone before the probe":    {answers: []answer{good}, ensure: vanished{}, calls: 0, wrong: "deleted", is: ErrGone},
+		"pod gone during the probe":    {answers: []answer{fails(vanished{}, "")}, calls: 1, wrong: "deleted", is: ErrGone},
+		"probe cannot be put into pod": {answers: []answer{good}, ensure: lost, calls: 0, wrong: "tried 3 times", is: lost},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				c := &pods{answers: tt.answers, ensure: tt.ensure}
-				r, err := Pod(c, "ns", "pod").Run(t.Context(), onePlan())
-				if c.runs != tt.runs {
-					t.Errorf("ran %d times, want %d", c.runs, tt.runs)
+				r, err := Pods(c, "ns")("pod").Run(t.Context(), onePlan())
+				if c.calls.Load() != tt.calls {
+					t.Errorf("called %d times, want %d", c.calls.Load(), tt.calls)
 				}
 				if tt.wrong == "" {
 					if err != nil || len(r.Results) != 2 || r.Results[1].ID != "b" {
@@ -137,36 +183,41 @@ func TestPodRun(t *testing.T) {
 
 func TestEmptyPlanAsksNobody(t *testing.T) {
 	c := &pods{ensure: errors.New("must not be asked")}
-	if r, err := Pod(c, "ns", "pod").Run(t.Context(), Plan{}); err != nil || len(r.Results) != 0 {
+	if r, err := Pods(c, "ns")("pod").Run(t.Context(), Plan{}); err != nil || len(r.Results) != 0 {
 		t.Fatalf("got %v, %v", r, err)
 	}
 }
 
 func TestHungRunIsCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hangs := func(ctx context.Context, _ Plan, _, _ io.Writer) error { <-ctx.Done(); return ctx.Err() }
+	bubble(t, func(t *testing.T) {
 		c := &pods{answers: []answer{hangs, good}}
 		start := time.Now()
-		if _, err := Pod(c, "ns", "pod").Run(t.Context(), onePlan()); err != nil {
+		if _, err := Pods(c, "ns")("pod").Run(t.Context(), onePlan()); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); took > time.Minute || c.runs != 2 {
-			t.Errorf("took %s and %d runs", took, c.runs)
+		if took := time.Since(start); took > time.Minute || c.calls.Load() != 2 {
+			t.Errorf("took %s and %d calls", took, c.calls.Load())
+		}
+		if synctest.Wait(); c.running.Load() != 1 {
+			t.Errorf("%d programs are running", c.running.Load())
 		}
 	})
 }
 
 func TestContextEndsRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c := &pods{answers: []answer{func(ctx context.Context, _ Plan, _, _ io.Writer) error {
+		c := &pods{answers: []answer{func(context.Context, Call, io.Writer, io.Writer) error {
 			cancel()
-			<-ctx.Done()
-			return ctx.Err()
-		}}}
-		_, err := Pod(c, "ns", "pod").Run(ctx, onePlan())
-		if !errors.Is(err, context.Canceled) || c.runs != 1 {
-			t.Errorf("got %v after %d runs", err, c.runs)
+			return nil
+		}, good}}
+		pod := Pods(c, "ns")("pod")
+		_, err := pod.Run(ctx, onePlan())
+		if !errors.Is(err, context.Canceled) || c.calls.Load() != 1 {
+			t.Errorf("got %v after %d calls", err, c.calls.Load())
+		}
+		if _, err := pod.Run(t.Context(), onePlan()); err != nil || c.runs.Load() != 1 {
+			t.Errorf("who gave up took the program along: %v, %d programs", err, c.runs.Load())
 		}
 	})
 }

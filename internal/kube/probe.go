@@ -34,24 +34,23 @@ const (
 var ErrPodNotStarted = errors.New("the pod has not been started")
 
 // EnsureProbe makes sure that the probe runs in the pod, as an ephemeral container that is
-// added once and used from then on, and returns the container's name. It works as soon as
-// the pod is on a node, whether or not the pod's own containers are ready or even start.
-// Calls at the same time are fine.
+// added once and used from then on, and returns the pod's UID and the container's name. It
+// works as soon as the pod is on a node, whether or not the pod's own containers are ready or
+// even start. Calls at the same time are fine.
 //
 // Errors: PodGone where the pod is; ErrPodNotStarted where it never came up; else one of
 // kind Environment that says why the probe does not run.
-func (c *Client) EnsureProbe(ctx context.Context, namespace, name string) (string, error) {
+func (c *Client) EnsureProbe(ctx context.Context, namespace, name string) (uid, container string, err error) {
 	pods := c.typed.CoreV1().Pods(namespace)
 	pod, err := pods.Get(ctx, name, metav1.GetOptions{})
-	var container string
 	if err == nil {
 		if gone := departed(pod); gone != nil {
-			return "", gone
+			return "", "", gone
 		}
 		var there bool
 		container, there = probeOf(pod)
 		if container == "" {
-			return "", fault.Environmentf("the probe in pod %s/%s keeps ending: %w", namespace, name, probeEnd(pod))
+			return "", "", fault.Environmentf("the probe in pod %s/%s keeps ending: %w", namespace, name, probeEnd(pod))
 		}
 		if !there {
 			pod, err = pods.Patch(ctx, name, types.StrategicMergePatchType, probePatch(container),
@@ -59,12 +58,12 @@ func (c *Client) EnsureProbe(ctx context.Context, namespace, name string) (strin
 		}
 	}
 	if apierrors.IsNotFound(err) {
-		return "", &PodGone{namespace, name, "deleted"}
+		return "", "", &PodGone{namespace, name, "deleted"}
 	}
 	if err != nil {
-		return "", environment(err, "add the probe to pod %s/%s", namespace, name)
+		return "", "", environment(err, "add the probe to pod %s/%s", namespace, name)
 	}
-	return container, c.awaitProbe(ctx, pod, container)
+	return string(pod.UID), container, c.awaitProbe(ctx, pod, container)
 }
 
 // probeOf returns the name of the probe to use in the pod, and whether it is there: the

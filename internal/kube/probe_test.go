@@ -109,7 +109,7 @@ func TestEnsureProbe(t *testing.T) {
 			cluster := fake.NewClientset(tt.pod)
 			kubelet(t, cluster, tt.kubelet)
 			c := &Client{typed: cluster}
-			got, err := c.EnsureProbe(t.Context(), "ns", "p")
+			_, got, err := c.EnsureProbe(t.Context(), "ns", "p")
 			n, patch := patches(cluster)
 			if n != tt.patches {
 				t.Errorf("%d patches, want %d", n, tt.patches)
@@ -141,7 +141,7 @@ func TestEnsureProbeInAPodThatNeverStarts(t *testing.T) {
 	c := &Client{typed: fake.NewClientset(p)}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := c.EnsureProbe(ctx, "ns", "p")
+	_, _, err := c.EnsureProbe(ctx, "ns", "p")
 	if !errors.Is(err, ErrPodNotStarted) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0/3 nodes") {
 		t.Errorf("got %v", err)
 	}
@@ -154,7 +154,7 @@ func TestEnsureProbeManyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if name, err := c.EnsureProbe(t.Context(), "ns", "p"); err != nil || name != probeName {
+			if _, name, err := c.EnsureProbe(t.Context(), "ns", "p"); err != nil || name != probeName {
 				t.Errorf("got %q, %v", name, err)
 			}
 		})

@@ -126,7 +126,7 @@ func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
 // Places are the vantage points from which a namespace's Services are probed.
 func (t *Target) Places(namespace string) grader.Places {
 	return grader.Places{
-		Pod:      func(name string) probe.Vantage { return probe.Pod(t.API, namespace, name) },
+		Pod:      probe.Pods(t.API, namespace),
 		Outside:  probe.Outside(t.Engine, t.Cluster.Name),
 		Balanced: func(ctx context.Context) error { return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name) },
 	}
