@@ -78,6 +78,8 @@ type Grading struct {
 	Command func(ctx context.Context) *exec.Cmd
 	// Log receives what the grader process tells; nil drops it.
 	Log io.Writer
+	// Trace receives the grader process's log, of commands and API calls; nil drops it.
+	Trace io.Writer
 	// Begin shows progress.
 	Begin func(step string) (end func(error))
 }
@@ -200,6 +202,9 @@ func (g *Grading) process(ctx context.Context) (result.Report, error) {
 	cmd := g.Command(ctx)
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), g.Log, &stderr
+	if g.Trace != nil {
+		cmd.Stderr = io.MultiWriter(&stderr, g.Trace)
+	}
 	cmd.Cancel = func() error { return cmd.Process.Kill() } // it owns nothing: the namespace is ours
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) == "" {
 		os.Exit(m.Run())
 	}
+	fmt.Fprintln(os.Stderr, "level=DEBUG msg=api")
 	task, err := ReadTask(os.Stdin)
 	if err == nil {
 		session := newWorld().session(childChecks()...)
@@ -84,17 +85,36 @@ func graded(ctx context.Context, t *testing.T, api API) (result.Report, error) {
 	return r, err
 }
 
-// gradedBy also returns what the grader process was told.
-func gradedBy(ctx context.Context, t *testing.T, api API) (result.Report, *bytes.Reader, error) {
-	t.Helper()
-	var child *exec.Cmd
-	g := &Grading{
+// inChild is a grading whose grader process is the test's own program.
+func inChild(api API) *Grading {
+	return &Grading{
 		API: api, Lab: newWorld().session(childChecks()...).Lab, Begin: func(string) func(error) { return func(error) {} },
 		Command: func(ctx context.Context) *exec.Cmd {
-			child = exec.CommandContext(ctx, os.Args[0])
+			child := exec.CommandContext(ctx, os.Args[0])
 			child.Env = append(os.Environ(), childVariable+"=1")
 			return child
 		},
+	}
+}
+
+func TestTheGraderProcessesLogIsHandedOn(t *testing.T) {
+	var trace bytes.Buffer
+	g := inChild(&willing{})
+	g.Trace = &trace
+	if _, err := g.Run(t.Context()); err != nil || trace.String() != "level=DEBUG msg=api\n" {
+		t.Errorf("%q, %v", trace.String(), err)
+	}
+}
+
+// gradedBy also returns what the grader process was told.
+func gradedBy(ctx context.Context, t *testing.T, api API) (result.Report, *bytes.Reader, error) {
+	t.Helper()
+	g := inChild(api)
+	var child *exec.Cmd
+	start := g.Command
+	g.Command = func(ctx context.Context) *exec.Cmd {
+		child = start(ctx)
+		return child
 	}
 	r, err := g.Run(ctx)
 	if errClean := g.Clean(ctx); errClean != nil {

@@ -75,6 +75,19 @@ func Details(source string) io.Writer {
 	}}
 }
 
+// Trace returns where the log of another process of labctl's goes, which is directed as this
+// one's is: to its side, where every command and API call is asked for. Nil drops it.
+func Trace() io.Writer {
+	h, ok := slog.Default().Handler().(logHandler)
+	if !ok || h.verbosity < 2 {
+		return nil
+	}
+	return &lines{put: func(text string) error {
+		_, err := io.WriteString(h.w, text+"\n")
+		return err
+	}}
+}
+
 // lines hands on each line that is written, without what a terminal would obey.
 type lines struct {
 	put  func(string) error

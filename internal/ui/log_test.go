@@ -69,6 +69,31 @@ func TestDetails(t *testing.T) {
 	}
 }
 
+// Another process's log is as this one's already, but for what a terminal would obey.
+func TestTrace(t *testing.T) {
+	for name, test := range map[string]struct {
+		verbosity int
+		format    string
+		want      string
+	}{
+		"verbose only": {1, LogText, ""},
+		"text":         {2, LogText, "level=DEBUG msg=api \\u001b\n"},
+		"records":      {2, LogJSON, "level=DEBUG msg=api \\u001b\n"},
+	} {
+		b := logged(t, test.verbosity, test.format)
+		w := Trace()
+		if (w == nil) != (test.want == "") {
+			t.Fatalf("%s: writer %v", name, w)
+		}
+		if w == nil {
+			continue
+		}
+		if _, err := io.WriteString(w, "level=DEBUG msg=api \x1b\nhalf"); err != nil || b.String() != test.want {
+			t.Errorf("%s: %q, %v", name, b.String(), err)
+		}
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for name, test := range map[string]struct {
 		verbosity   int

@@ -21,6 +21,7 @@ import (
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/loadbalancer"
 	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/ui"
 	"labctl.dev/labctl/labs"
 )
 
@@ -147,7 +148,7 @@ func (t *Target) Grading(l *lab.Lab, sub *submission.Submission, begin func(stri
 		return nil, fmt.Errorf("find labctl's own program: %w", err)
 	}
 	return &grader.Grading{
-		API: t.API, Lab: l, Labs: t.labs, Objects: sub.Unstructured(), Refused: len(sub.Refused), Answers: sub.Answers, Begin: begin, Log: log,
+		API: t.API, Lab: l, Labs: t.labs, Objects: sub.Unstructured(), Refused: len(sub.Refused), Answers: sub.Answers, Begin: begin, Log: log, Trace: ui.Trace(),
 		Target: grader.Target{
 			Kubeconfig: t.Cluster.Kubeconfig, Context: t.Cluster.Context, Cluster: t.Cluster.Name, Provider: t.Engine.Provider(),
 		},
