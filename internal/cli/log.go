@@ -24,7 +24,7 @@ func addLogFlags(cmd *cobra.Command) {
 			addLogFlags(c)
 		}
 	}
-	if cmd.Runnable() && !cmd.Hidden && !cmd.HasSubCommands() {
+	if cmd.Runnable() && !cmd.Hidden {
 		cmd.Flags().CountP("verbose", "v", "tell more: -v what the grader tells, -vv every command and API call (also "+verboseVariable+"=2)")
 		cmd.Flags().String("log-format", "", "text, or json: a record a line on standard error (also "+formatVariable+")")
 	}
