@@ -3,12 +3,10 @@
 package bench
 
 import (
-	"encoding/csv"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +28,16 @@ func fresh() []string {
 // submission, which is made, graded in and deleted.
 func BenchmarkBatch(b *testing.B) {
 	in, roster := class(b, b.TempDir())
+	expected, err := classroom.Expected("../fixtures/classroom")
+	if err != nil {
+		b.Fatal(err)
+	}
 	old := inFreshClusters(b, in)
+	count := map[result.Status]int{}
+	for _, s := range expected {
+		count[result.Status(s.Status)]++
+	}
+	graded, handed := count[result.Graded], count[result.Graded]+count[result.Rejected]
 	say("a fresh cluster for each submission: %.1f s each, %.0f an hour", old.Seconds(), 3600/old.Seconds())
 	for _, concurrency := range []string{"1", "2", "4", "8"} {
 		b.Run("concurrency-"+concurrency, func(b *testing.B) {
@@ -40,8 +47,9 @@ func BenchmarkBatch(b *testing.B) {
 				took := run(b, nil, labctl(b), "batch", in, "--roster", roster, "--lab", classroom.LabID, "--out", out, "--concurrency", concurrency, "--clusters", "1")
 				processor, memory := load.end()
 				run(b, nil, labctl(b), "down", "--name", cluster.DefaultName+"-batch-1") // the next begins as this one did
-				count := statuses(b, filepath.Join(out, "gradebook.csv"))
-				graded, handed := count[result.Graded], count[result.Graded]+count[result.Rejected]
+				if err := classroom.Compare(filepath.Join(out, "gradebook.csv"), expected); err != nil {
+					b.Fatalf("wrong grades are no figures: %v", err)
+				}
 				each := took / time.Duration(handed)
 				b.ReportMetric(3600/each.Seconds(), "submissions/hour")
 				b.ReportMetric(old.Seconds()/each.Seconds(), "x-fresh")
@@ -73,29 +81,6 @@ func class(b *testing.B, dir string) (in, roster string) {
 		b.Fatal(err)
 	}
 	return in, roster
-}
-
-// statuses counts the students of a gradebook by what became of their submission.
-func statuses(b *testing.B, gradebook string) map[result.Status]int {
-	b.Helper()
-	data, err := os.ReadFile(gradebook)
-	if err != nil {
-		b.Fatal(err)
-	}
-	rows, err := csv.NewReader(strings.NewReader(string(data))).ReadAll()
-	if err != nil {
-		b.Fatal(err)
-	}
-	count := map[result.Status]int{}
-	for i, name := range rows[0] {
-		if name != "status" {
-			continue
-		}
-		for _, r := range rows[1:] {
-			count[result.Status(r[i])]++
-		}
-	}
-	return count
 }
 
 // inFreshClusters returns how long one submission takes on average.
