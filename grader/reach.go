@@ -205,7 +205,9 @@ func judgeReach(r *lab.Reach, ask *asker, ways []way, answers []asked) Verdict {
 	case r.Pods > len(ask.pods):
 		return refuted(fmt.Sprintf("%s of %s ready, at least %d must answer", plural(len(ask.pods), "pod"), r.Tier, r.Pods)).with(evidence)
 	case r.Pods > 0 && len(seen) < len(ask.pods):
-		return failed(fmt.Sprintf("only %d of %d pods of %s answered", len(seen), len(ask.pods), r.Tier)).with(evidence)
+		v := failed(fmt.Sprintf("only %d of %d pods of %s answered", len(seen), len(ask.pods), r.Tier)).with(evidence)
+		v.incomplete = true
+		return v
 	}
 	return passed(fmt.Sprintf("%s answered by %s", strings.Join(targets(answers), ", "), plural(len(seen), "pod")), evidence)
 }

@@ -2,6 +2,7 @@ package grader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -225,7 +226,7 @@ func (s *Session) attempt(ctx context.Context, c lab.Check) Verdict {
 		if err == nil {
 			return v
 		}
-		if try == s.Timeouts.Retries || ctx.Err() != nil {
+		if try == s.Timeouts.Retries || ctx.Err() != nil || errors.Is(err, errOverloaded) {
 			return ours(err)
 		}
 		if pause(ctx, s.Timeouts.Pause) != nil {

@@ -2,11 +2,13 @@ package grader
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/result"
 )
@@ -18,8 +20,10 @@ import (
 // Nor does silence on a machine that has more to do than it can: where answers were late and
 // processors are wanted by more than they can serve, the round goes on beyond patience, and
 // gives answers more time. A refusal is doubted there, too, for a quarter as long: until a node
-// that is late has learned of a Service's endpoints, it refuses. Where somebody waits at a
-// screen, and no marks depend on it, all that gets a quarter of the time.
+// that is late has learned of a Service's endpoints, it refuses, or leads to some of the pods
+// only. Where the processors are wanted nearly all the time to the very end, nothing can be told
+// from silence: that is a fault of ours. Where somebody waits at a screen, and no marks depend on
+// it, all that gets a quarter of the time, and the verdict is what was seen.
 // The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
@@ -34,16 +38,31 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 		if err != nil || v.Status != result.Failed || v.final {
 			return v, err
 		}
+		if v.incomplete {
+			asking.strain.miss()
+		}
 		if waited := time.Since(began); waited > patience {
 			if waited > patience+asking.strain.doubt(s.Timeouts, doubt) {
-				return v, nil
+				return s.told(v, asking.strain)
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
 		}
 		if err := pause(ctx, s.Timeouts.Pause); err != nil {
-			return v, nil // out of time: what was last seen is the verdict
+			return s.told(v, asking.strain) // out of time: what was last seen is the verdict
 		}
 	}
+}
+
+// errOverloaded says that the machine was too busy for a verdict to the end of all patience.
+var errOverloaded = errors.New("the machine has more to do than it can, so that silence proves nothing")
+
+// told is the verdict on what was last seen, where it can be one.
+func (s *Session) told(v Verdict, last *strain) (Verdict, error) {
+	if s.Patience > 0 || !last.overloaded(s.Timeouts) {
+		return v, nil
+	}
+	return Verdict{}, fault.Environmentf("%w (%s)", errOverloaded, v.Message).
+		WithRemedy("grade fewer at a time, as with --concurrency 1, or when the machine has less to do")
 }
 
 // awaitWorkloads waits as the Watcher does, for the time that workloads get; on a machine that
@@ -93,6 +112,21 @@ func (s *strain) note(results probe.Results) {
 			s.refused = s.refused || at.Class != "" || inVain(at, probe.Refused) || inVain(at, probe.DNS)
 		}
 	}
+}
+
+// miss notes that somebody who must answer was not heard.
+func (s *strain) miss() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = true
+}
+
+// overloaded tells whether what was missing may be missing because the processors were wanted
+// nearly all the time.
+func (s *strain) overloaded(t Timeouts) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy > t.Overload && (s.late || s.refused)
 }
 
 // inVain tells whether an application got no answer itself.

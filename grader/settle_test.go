@@ -2,6 +2,7 @@ package grader
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/grader/probe"
+	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -89,6 +91,47 @@ func TestSettleDoubtsLessAtAScreen(t *testing.T) {
 				})
 				if took := time.Since(began); err != nil || (v.Status == result.Passed) != tt.passes || took < tt.until || took > tt.until+second {
 					t.Errorf("%s, %v after %s", v.Status, err, took)
+				}
+			})
+		})
+	}
+}
+
+// Where the processors are wanted nearly all the time to the very end, silence costs no marks.
+func TestSettleTellsNothingOnAnOverloadedMachine(t *testing.T) {
+	const second = time.Second
+	silent := probe.Attempt{Class: probe.Timeout}
+	for name, tt := range map[string]struct {
+		at       probe.Attempt
+		verdict  Verdict
+		busy     float64
+		patience time.Duration
+		ours     bool
+		until    time.Duration
+	}{
+		"silence":                           {silent, failed("nothing"), 99, 0, true, 68 * second},
+		"silence on a machine that is busy": {silent, failed("nothing"), 80, 0, false, 68 * second},
+		"silence at a screen":               {silent, failed("nothing"), 99, 10 * second, false, 23 * second},
+		"a refusal":                         {probe.Attempt{Class: probe.Refused}, failed("nothing"), 99, 0, true, 23 * second},
+		"some of the pods":                  {probe.Attempt{Status: 200}, Verdict{Status: result.Failed, incomplete: true}, 99, 0, true, 23 * second},
+		"some of the pods, at leisure":      {probe.Attempt{Status: 200}, Verdict{Status: result.Failed, incomplete: true}, 5, 0, false, 8 * second},
+		"a wrong answer":                    {probe.Attempt{Status: 200}, failed("somebody else"), 99, 0, false, 8 * second},
+		"a wrong answer that stays":         {silent, refuted("somebody else"), 99, 0, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Session{Timeouts: DefaultTimeouts(), Patience: tt.patience}
+				began := time.Now()
+				v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
+					s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{tt.at}}}, Pressure: tt.busy})
+					return tt.verdict, nil
+				})
+				took := time.Since(began)
+				if took < tt.until || took > tt.until+second || errors.Is(err, errOverloaded) != tt.ours {
+					t.Errorf("%s, %v after %s", v.Status, err, took)
+				}
+				if tt.ours && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "") {
+					t.Errorf("%v: kind %v, remedy %q", err, fault.KindOf(err), fault.RemedyOf(err))
 				}
 			})
 		})

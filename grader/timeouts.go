@@ -18,6 +18,8 @@ type Timeouts struct {
 	// processor for more than Pressure percent of the time.
 	Strain, Lag time.Duration
 	Pressure    float64
+	// Overload is the percentage beyond which silence that outlasts even that proves nothing.
+	Overload float64
 	// SettleBalancer is the same behind a load balancer, whose proxy may need a while
 	// after its address is known.
 	SettleBalancer time.Duration
@@ -49,6 +51,7 @@ func DefaultTimeouts() Timeouts {
 		Strain:         60 * time.Second,
 		Lag:            50 * time.Millisecond,
 		Pressure:       50,
+		Overload:       90,
 		SettleBalancer: 30 * time.Second,
 		Address:        60 * time.Second,
 		Pause:          250 * time.Millisecond,

@@ -16,6 +16,8 @@ type Verdict struct {
 	Seconds  float64
 	// final says that waiting longer cannot change a failure.
 	final bool
+	// incomplete says that no answer was wrong, and that some who must answer were not heard.
+	incomplete bool
 }
 
 func passed(message string, evidence []result.Evidence) Verdict {
