@@ -181,11 +181,14 @@ func TestPodRun(t *testing.T) {
 	}
 }
 
-func TestEmptyPlanAsksNobody(t *testing.T) {
-	c := &pods{ensure: errors.New("must not be asked")}
-	if r, err := Pods(c, "ns")("pod").Run(t.Context(), Plan{}); err != nil || len(r.Results) != 0 {
-		t.Fatalf("got %v, %v", r, err)
-	}
+// How the machine is has to be asked there, too.
+func TestAPlanWithoutProbesIsCarriedOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &pods{answers: []answer{replies(Reply{Results: Results{Pressure: 97}})}}
+		if r, err := Pods(c, "ns")("pod").Run(t.Context(), Plan{}); err != nil || r.Pressure != 97 {
+			t.Fatalf("got %v, %v", r, err)
+		}
+	})
 }
 
 func TestHungRunIsCutOff(t *testing.T) {
