@@ -30,9 +30,9 @@ type start func(ctx context.Context, s streams) error
 // ask has the plan carried out, by the program that is running or by a new one. A program
 // that does not answer in time is not asked again.
 func (l *line) ask(ctx context.Context, run start, plan Plan) (Results, error) {
-	t, number := l.call(ctx, run)
+	t := l.join(ctx, run)
 	defer l.leave(t)
-	reply, err := t.ask(ctx, number, plan)
+	reply, err := t.ask(ctx, plan)
 	if err == nil {
 		err = answers(plan, reply.Results)
 	}
@@ -45,29 +45,15 @@ func (l *line) ask(ctx context.Context, run start, plan Plan) (Results, error) {
 	return reply.Results, nil
 }
 
-// call returns the running talk, or a new one, and this call's number in it.
-func (l *line) call(ctx context.Context, run start) (*talk, uint64) {
+// join returns the running talk, or a new one, which lasts until the call leaves it.
+func (l *line) join(ctx context.Context, run start) *talk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.talk == nil || l.talk.over() {
 		l.talk = begin(context.WithoutCancel(ctx), run)
 	}
-	return l.talk, l.talk.expect()
-}
-
-// hangUp ends the talk; t is nil for whichever is there.
-func (l *line) hangUp(t *talk) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t == nil {
-		t = l.talk
-	}
-	if t != nil {
-		t.end()
-	}
-	if l.talk == t {
-		l.talk = nil
-	}
+	l.talk.enter()
+	return l.talk
 }
 
 // leave says that a call is over. A program that nobody has asked for a while is ended.
@@ -81,14 +67,34 @@ func (l *line) leave(t *talk) {
 	t.idle = time.AfterFunc(idle, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if t.used() {
-			return
-		}
-		t.end()
-		if l.talk == t {
-			l.talk = nil
+		if !t.used() {
+			l.drop(t)
 		}
 	})
+}
+
+// hangUp ends the talk.
+func (l *line) hangUp(t *talk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(t)
+}
+
+// reset ends the talk that is there, if any.
+func (l *line) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.talk != nil {
+		l.drop(l.talk)
+	}
+}
+
+// drop ends the talk, with the lock held; there may be another one by now.
+func (l *line) drop(t *talk) {
+	t.end()
+	if l.talk == t {
+		l.talk = nil
+	}
 }
 
 // talk is one run of the probe program.
@@ -117,14 +123,9 @@ func begin(ctx context.Context, run start) *talk {
 	}
 	go func() {
 		defer cancel()
-		err := run(ctx, streams{in: t.to, out: t, err: t.said})
-		t.to.close()
-		t.ended(err)
+		t.ended(run(ctx, streams{in: t.to, out: t, err: t.said}))
 	}()
-	go func() { // a program that is asked nothing any more ends by itself
-		<-ctx.Done()
-		t.to.close()
-	}()
+	context.AfterFunc(ctx, t.to.close) // the end of its input ends the program
 	return t
 }
 
@@ -160,8 +161,8 @@ func (t *talk) used() bool {
 	return t.busy > 0
 }
 
-// expect takes the next number.
-func (t *talk) expect() uint64 {
+// enter says that a call begins.
+func (t *talk) enter() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.idle != nil {
@@ -169,15 +170,15 @@ func (t *talk) expect() uint64 {
 		t.idle = nil
 	}
 	t.busy++
-	t.calls++
-	t.waiting[t.calls] = make(chan Reply, 1)
-	return t.calls
 }
 
-// ask sends the plan and waits for the reply with its number.
-func (t *talk) ask(ctx context.Context, number uint64, plan Plan) (Reply, error) {
+// ask sends the plan and waits for the reply to it.
+func (t *talk) ask(ctx context.Context, plan Plan) (Reply, error) {
+	answer := make(chan Reply, 1)
 	t.mu.Lock()
-	answer := t.waiting[number]
+	t.calls++
+	number := t.calls
+	t.waiting[number] = answer
 	t.mu.Unlock()
 	defer func() {
 		t.mu.Lock()

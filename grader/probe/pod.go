@@ -59,7 +59,7 @@ func (v *podVantage) ready(ctx context.Context, _ bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.uid != uid || v.container != container {
-		v.to.hangUp(nil)
+		v.to.reset()
 		v.uid, v.container = uid, container
 	}
 	return nil

@@ -69,10 +69,7 @@ func Details(source string) io.Writer {
 			return nil
 		}}
 	}
-	return &lines{put: func(text string) error {
-		_, err := fmt.Fprintln(h.w, text)
-		return err
-	}}
+	return h.plain()
 }
 
 // Trace returns where the log of another process of labctl's goes, which is directed as this
@@ -82,8 +79,13 @@ func Trace() io.Writer {
 	if !ok || h.verbosity < 2 {
 		return nil
 	}
+	return h.plain()
+}
+
+// plain returns a writer of lines that go to the log's side as they are.
+func (h logHandler) plain() io.Writer {
 	return &lines{put: func(text string) error {
-		_, err := io.WriteString(h.w, text+"\n")
+		_, err := fmt.Fprintln(h.w, text)
 		return err
 	}}
 }
