@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/grader/probe"
-	"labctl.dev/labctl/internal/kube"
 )
 
 // question is a probe with the words that evidence uses for it.
@@ -56,23 +55,15 @@ func (s *Session) from(ctx context.Context, tier string) (probe.Vantage, *Verdic
 	if !ok {
 		return nil, nil, fmt.Errorf("the lab has no tier %q", tier)
 	}
-	var last census
-	var running *corev1.Pod
-	overworked, err := s.awaitWorkloads(ctx, func(st *kube.State) (bool, string) {
-		last = s.census(st, t)
-		running = firstRunning(append(last.pods, last.troubled...), t.Image)
-		return running != nil || last.hopeless, last.why
-	})
-	switch {
-	case running != nil:
-		return s.Places.Pod(running.Name), nil, nil
-	case err != nil && !overdue(err):
+	running := func(c census) *corev1.Pod { return firstRunning(append(c.pods, c.troubled...), t.Image) }
+	last, err := s.awaitCensus(ctx, t, func(c census) bool { return running(c) != nil })
+	if err != nil {
 		return nil, nil, fmt.Errorf("wait for a pod of %s: %w", tier, err)
-	case overworked && unstarted(last):
-		return nil, nil, fmt.Errorf("wait for a pod of %s: %s", tier, last.why)
 	}
-	v := refuted(fmt.Sprintf("there is no %s pod to ask from: %s", tier, last.why), s.diagnose(context.WithoutCancel(ctx), last)...)
-	v.Hint = last.hint
+	if p := running(last); p != nil {
+		return s.Places.Pod(p.Name), nil, nil
+	}
+	v := s.lacking(ctx, last, fmt.Sprintf("there is no %s pod to ask from: %s", tier, last.why))
 	return nil, &v, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/images"
@@ -23,9 +22,8 @@ type Target struct {
 	Provider   string `json:"provider"` // docker, podman, nerdctl; "" finds out
 }
 
-// Dial opens a session on a real cluster. Balanced tells whether load balancers are served.
-// The session's watches end with ctx.
-func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Context, *engine.Engine) error) (*Session, error) {
+// Dial opens a session on a real cluster. The session's watches end with ctx.
+func Dial(ctx context.Context, l *lab.Lab, t Target, balanced Balanced) (*Session, error) {
 	e, err := engine.Detect(ctx, t.Provider)
 	if err != nil {
 		return nil, err
@@ -34,12 +32,7 @@ func Dial(ctx context.Context, l *lab.Lab, t Target, balanced func(context.Conte
 	if err != nil {
 		return nil, err
 	}
-	outside := probe.Outside(e, t.Cluster)
-	return Open(ctx, l, client, t, Places{
-		Pod:      probe.Pods(client, t.Namespace),
-		Outside:  outside,
-		Balanced: func(ctx context.Context) error { return balanced(ctx, e) },
-	})
+	return Open(ctx, l, client, t, PlacesIn(e, client, t.Cluster, t.Namespace, balanced))
 }
 
 // Open opens a session on a cluster that is connected already. The session's watches end

@@ -1,6 +1,7 @@
 package grader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -181,11 +182,11 @@ func (v vantage) Name() string {
 	return "pod/" + v.pod
 }
 
-func (v vantage) Run(_ context.Context, plan probe.Plan) (probe.Results, error) {
+func (v vantage) Run(ctx context.Context, plan probe.Plan) (probe.Results, error) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
-	if v.w.probeErr != nil {
-		return probe.Results{}, v.w.probeErr
+	if err := cmp.Or(v.w.probeErr, ctx.Err()); err != nil {
+		return probe.Results{}, err
 	}
 	var rs probe.Results
 	start := time.Now()
@@ -372,7 +373,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 		Nonce: testNonce,
 		Timeouts: Timeouts{
 			Ready: 50 * time.Millisecond, Check: time.Second, Attempt: 10 * time.Millisecond, Settle: 20 * time.Millisecond,
-			Strain: time.Second, Pressure: 50, Lag: time.Second,
+			Strain: time.Second, Pressure: 50, Overload: 90, Lag: time.Second,
 			SettleBalancer: 20 * time.Millisecond, Address: 50 * time.Millisecond, Pause: time.Millisecond,
 			Replace: 50 * time.Millisecond, Outage: 2 * time.Second, Retries: 2,
 			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,

@@ -25,12 +25,14 @@ type lateWorld struct {
 func (w *lateWorld) Await(ctx context.Context, cond func(*kube.State) (bool, string)) (*kube.State, error) {
 	timer := time.NewTimer(time.Until(w.at))
 	defer timer.Stop()
-	if done, why := cond(&w.starting); !done {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return &w.starting, &kube.AwaitError{Why: why, Err: ctx.Err()}
-		}
+	done, why := cond(&w.starting)
+	if done {
+		return &w.starting, nil
+	}
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return &w.starting, &kube.AwaitError{Why: why, Err: ctx.Err()}
 	}
 	return w.world.Await(ctx, cond)
 }
@@ -42,6 +44,15 @@ func TestPodsStartLateOnABusyMachine(t *testing.T) {
 	warned := func(reason, message string) []corev1.Event {
 		return []corev1.Event{{Type: corev1.EventTypeWarning, Reason: reason, Message: message, InvolvedObject: corev1.ObjectReference{Name: "db-4"}}}
 	}
+	crashing := func(p *corev1.Pod) {
+		p.Status.ContainerStatuses[0].State.Waiting, p.Status.ContainerStatuses[0].RestartCount = waiting("CrashLoopBackOff"), 3
+	}
+	lacksImage := func(p *corev1.Pod) { p.Status.ContainerStatuses[0].State.Waiting = waiting("ErrImageNeverPull") }
+	unplaced := func(why string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: why})
+		}
+	}
 	tests := map[string]struct {
 		busy    bool
 		after   time.Duration
@@ -51,14 +62,20 @@ func TestPodsStartLateOnABusyMachine(t *testing.T) {
 		screen  time.Duration
 		atMost  time.Duration
 		message string
+		// untimely says that it would prove nothing on an overloaded machine.
+		untimely bool
 	}{
-		"calm machine":           {after: 100 * time.Second, pod: creating, status: result.Failed, atMost: 91 * time.Second},
+		"calm machine":           {after: 100 * time.Second, pod: creating, status: result.Failed, untimely: true, atMost: 91 * time.Second},
 		"busy machine":           {busy: true, after: 100 * time.Second, pod: creating, status: result.Passed, atMost: 101 * time.Second},
 		"busy for too long":      {busy: true, after: time.Hour, pod: creating, status: result.Error, atMost: 151 * time.Second, message: "db-4"},
-		"busy, but it runs":      {busy: true, after: time.Hour, pod: func(*corev1.Pod) {}, status: result.Failed, atMost: 151 * time.Second},
+		"busy, but it runs":      {busy: true, after: time.Hour, pod: func(*corev1.Pod) {}, status: result.Failed, untimely: true, atMost: 151 * time.Second},
 		"busy, but it cannot":    {busy: true, after: time.Hour, pod: creating, events: warned("FailedMount", `secret "none" not found`), status: result.Failed, atMost: 151 * time.Second},
 		"busy, node too late":    {busy: true, after: time.Hour, pod: creating, events: warned("FailedMount", "failed to sync secret cache: timed out"), status: result.Error, atMost: 151 * time.Second},
-		"somebody at the screen": {busy: true, after: time.Hour, pod: creating, screen: 10 * time.Second, status: result.Failed, atMost: 11 * time.Second},
+		"busy, and it crashes":   {busy: true, after: time.Hour, pod: crashing, status: result.Failed, untimely: true, atMost: time.Second},
+		"busy, without image":    {busy: true, after: time.Hour, pod: lacksImage, status: result.Failed, atMost: time.Second},
+		"busy, fits no node":     {busy: true, after: time.Hour, pod: unplaced("0/3 nodes are available"), status: result.Failed, atMost: 151 * time.Second},
+		"busy, volume is late":   {busy: true, after: time.Hour, pod: unplaced("pod has unbound immediate PersistentVolumeClaims"), status: result.Failed, untimely: true, atMost: 151 * time.Second},
+		"somebody at the screen": {busy: true, after: time.Hour, pod: creating, screen: 10 * time.Second, status: result.Failed, untimely: true, atMost: 11 * time.Second},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +104,9 @@ func TestPodsStartLateOnABusyMachine(t *testing.T) {
 					got = result.Error
 				case st.trouble != nil:
 					got = st.trouble.Status
+					if st.trouble.untimely != tt.untimely {
+						t.Errorf("untimely %t: %s", st.trouble.untimely, st.trouble.Message)
+					}
 				}
 				if took := time.Since(began); got != tt.status || took > tt.atMost {
 					t.Errorf("%s after %s: %v %+v", got, took, st.err, st.trouble)

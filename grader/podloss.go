@@ -56,10 +56,12 @@ func survivesPodLoss(ctx context.Context, s *Session, c lab.Check) (Verdict, err
 		return Verdict{}, fault.Environmentf("the machine was too busy to judge a silence: the probe itself was kept waiting for %s", millis(during.lag)).
 			WithRemedy("let other programs end, then grade again")
 	case during.gap > s.Timeouts.Outage:
-		return refuted(fmt.Sprintf("%s was silent for %s after one pod was lost", during.to, millis(during.gap))).with(evidence), nil
+		v := refuted(fmt.Sprintf("%s was silent for %s after one pod was lost", during.to, millis(during.gap))).with(evidence)
+		v.untimely = true
+		return v, nil
 	case missing != "":
 		v := refuted("pod/" + victim.Name + " was lost and nothing replaced it: " + missing).with(evidence)
-		v.Hint = "a Deployment replaces pods that are lost; bare Pods are gone for good"
+		v.Hint, v.untimely = "a Deployment replaces pods that are lost; bare Pods are gone for good", true
 		return v, nil
 	}
 	return s.everyoneAnswers(ctx, r, to, now, evidence)

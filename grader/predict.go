@@ -84,6 +84,7 @@ func predict(ctx context.Context, s *Session, c lab.Check) (Verdict, error) {
 		return refuted("the ways to it differ, so that there is nothing to predict: "+seen.differ+"; was the starter changed?", evidence...), nil
 	case !said.OK:
 		v := refuted(fmt.Sprintf("predicted %q; it was tried, and something else came back", bounded(given[0])), evidence...)
+		v.untimely = seen.outcome != answersWord
 		return v, nil
 	}
 	return passed(oneLine(c.Question.Why), evidence), nil

@@ -48,30 +48,47 @@ func (s *Session) ready(ctx context.Context, tier string) ([]corev1.Pod, *Verdic
 }
 
 func (s *Session) awaitTier(ctx context.Context, t lab.Tier) tierState {
-	var last census
-	overworked, err := s.awaitWorkloads(ctx, func(st *kube.State) (bool, string) {
-		last = s.census(st, t)
-		return last.ready || last.hopeless, last.why
-	})
-	if last.ready {
-		return tierState{pods: last.pods}
-	}
-	if err != nil && !overdue(err) {
+	last, err := s.awaitCensus(ctx, t, func(c census) bool { return c.ready })
+	if err != nil {
 		return tierState{err: fmt.Errorf("wait for %s: %w", t.Name, err)}
 	}
-	if heldUpByNode(last.troubled) || overworked && unstarted(last) {
-		return tierState{err: fmt.Errorf("wait for %s: %s", t.Name, last.why)}
+	if last.ready {
+		return tierState{pods: last.pods}
 	}
 	why := fmt.Sprintf("%s is not ready: %s", t.Name, last.why)
 	if s.Patience > 0 && !last.hopeless {
 		why = fmt.Sprintf("%s is still starting after %s: %s", t.Name, s.Patience, last.why)
 	}
-	v := refuted(why, s.diagnose(context.WithoutCancel(ctx), last)...)
-	v.Hint = last.hint
+	v := s.lacking(ctx, last, why)
 	if s.Patience > 0 && !last.hopeless && v.Hint == "" {
 		v.Hint = "starting may take a moment longer: kubectl get pods shows how far it is"
 	}
 	return tierState{trouble: &v}
+}
+
+// awaitCensus waits until the tier is as wanted, or will never be, or time is up. An error is ours.
+func (s *Session) awaitCensus(ctx context.Context, t lab.Tier, wanted func(census) bool) (census, error) {
+	var last census
+	overworked, err := s.awaitWorkloads(ctx, func(st *kube.State) (bool, string) {
+		last = s.census(st, t)
+		return wanted(last) || last.hopeless, last.why
+	})
+	switch {
+	case wanted(last):
+		return last, nil
+	case err != nil && !overdue(err):
+		return last, err
+	case heldUpByNode(last.troubled) || overworked && unstarted(last):
+		return last, errors.New(last.why)
+	}
+	return last, nil
+}
+
+// lacking is the verdict that a tier's pods are not as they are to be.
+func (s *Session) lacking(ctx context.Context, c census, why string) Verdict {
+	v := refuted(why, s.diagnose(context.WithoutCancel(ctx), c)...)
+	v.Hint, v.untimely = c.hint, !explained(c)
+	return v
 }
 
 // census is what a tier's workloads and pods are like at one moment.
@@ -79,6 +96,7 @@ type census struct {
 	pods     []corev1.Pod // ready, of the tier's image, sorted by name
 	troubled []corev1.Pod // not ready
 	events   []corev1.Event
+	wanted   demand
 	ready    bool
 	hopeless bool // waiting does not help
 	why      string
@@ -99,6 +117,7 @@ func (s *Session) census(st *kube.State, t lab.Tier) census {
 	}
 	slices.SortFunc(c.pods, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	wanted, waiting := s.workloads(st, t)
+	c.wanted = wanted
 	if len(waiting) == 0 && len(c.pods) < wanted.pods {
 		// Each kind of object is watched by itself, and a Deployment's status may be here before its pods.
 		waiting = []string{fmt.Sprintf("%d of %d pods are known to be ready", len(c.pods), wanted.pods)}
@@ -208,46 +227,6 @@ func Stuck(p corev1.Pod) (why string, final bool) {
 		}
 	}
 	return why, false
-}
-
-// isStarting tells that the node has not begun to run the pod, and may still do so.
-func isStarting(p corev1.Pod) bool {
-	_, final := Stuck(p)
-	return p.Status.Phase == corev1.PodPending && p.Spec.NodeName != "" && !final
-}
-
-// late tells that a node had no time yet to fetch what a container needs. That passes, and
-// says nothing about the manifest.
-func late(w *corev1.ContainerStateWaiting) bool {
-	return w.Reason == "CreateContainerConfigError" && strings.Contains(w.Message, "failed to sync")
-}
-
-// heldUpByNode tells whether a node's lateness is what keeps one of the pods.
-func heldUpByNode(pods []corev1.Pod) bool {
-	return slices.ContainsFunc(pods, func(p corev1.Pod) bool {
-		return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(cs corev1.ContainerStatus) bool {
-			return cs.State.Waiting != nil && late(cs.State.Waiting)
-		})
-	})
-}
-
-// unstarted tells whether some pod was given to a node, which has neither begun to run it nor
-// said what keeps it.
-func unstarted(c census) bool {
-	return slices.ContainsFunc(c.troubled, func(p corev1.Pod) bool {
-		creating := func(cs corev1.ContainerStatus) bool {
-			return cs.State.Waiting != nil && (cs.State.Waiting.Reason == "ContainerCreating" || cs.State.Waiting.Reason == "PodInitializing")
-		}
-		return p.Spec.NodeName != "" && !slices.ContainsFunc(c.events, func(e corev1.Event) bool {
-			return e.Type == corev1.EventTypeWarning && e.InvolvedObject.Name == p.Name && !belated(e)
-		}) &&
-			(len(p.Status.ContainerStatuses) == 0 || slices.ContainsFunc(p.Status.ContainerStatuses, creating))
-	})
-}
-
-// belated tells that the warning is of a node that did not get to something in time.
-func belated(e corev1.Event) bool {
-	return e.Reason == "FailedCreatePodSandBox" || strings.Contains(e.Message, "failed to sync")
 }
 
 // diagnose collects what the cluster says of pods that did not become ready.

@@ -94,8 +94,7 @@ func (s *Session) replaceAll(ctx context.Context, tier string, victims []corev1.
 	case err != nil && (ctx.Err() != nil || !overdue(err)):
 		return nil, nil, fmt.Errorf("wait for new pods of %s: %w", tier, err)
 	}
-	v := refuted(fmt.Sprintf("all pods of %s were lost, and %d of %d came back: %s", tier, len(last.pods), len(victims), last.why),
-		s.diagnose(context.WithoutCancel(ctx), last)...)
+	v := s.lacking(ctx, last, fmt.Sprintf("all pods of %s were lost, and %d of %d came back: %s", tier, len(last.pods), len(victims), last.why))
 	v.Hint = "a Deployment replaces pods that are lost; bare Pods are gone for good"
 	return evidence, &v, nil
 }
@@ -118,7 +117,9 @@ func (s *Session) stillThere(ctx context.Context, r *lab.Reach, database, text, 
 	return s.settle(ctx, s.patience(r), func(ctx context.Context, s *Session) (Verdict, error) {
 		now := s.census(s.Watcher.State(), t)
 		if len(now.pods) == 0 {
-			return failed("no pod of "+database+" is ready: "+now.why, observed("pods of "+database, "ready", now.why)), nil
+			v := failed("no pod of "+database+" is ready: "+now.why, observed("pods of "+database, "ready", now.why))
+			v.incomplete = true
+			return v, nil
 		}
 		stored, err := s.inDatabase(ctx, now.pods, database, text)
 		if err != nil {

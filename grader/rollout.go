@@ -136,7 +136,7 @@ func (s *Session) judgeRollout(ctx context.Context, r *lab.Reach, to *route, now
 	switch {
 	case unfinished != "":
 		v := refuted("the rollout did not end: " + unfinished).with(evidence)
-		v.Hint = "kubectl rollout status shows what it waits for"
+		v.Hint, v.untimely = "kubectl rollout status shows what it waits for", true
 		return v, nil
 	case !during.enough() && !during.control.reaches(controlShare):
 		return Verdict{}, fault.Environmentf("the machine was too busy to judge a rollout: %s of %d requests to the nodes themselves came back in time",

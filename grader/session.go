@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
@@ -29,14 +28,6 @@ type Cluster interface {
 	DeletePod(ctx context.Context, namespace, name string) error
 	// Restart rolls a workload ("Deployment", "StatefulSet") out anew, as it is.
 	Restart(ctx context.Context, namespace, kind, name string) error
-}
-
-// Places are the vantage points from which probes are sent.
-type Places struct {
-	Pod     func(name string) probe.Vantage
-	Outside probe.Vantage
-	// Balanced tells whether load balancers are served at all: nil, or why not.
-	Balanced func(ctx context.Context) error
 }
 
 // Session is one lab being graded in one namespace.
@@ -65,6 +56,7 @@ type Session struct {
 	tiers    map[string]*future[tierState]
 	verdicts map[string]*future[Verdict]
 	strain   *strain // of the round that is under way; nil outside settle
+	giveUp   context.CancelCauseFunc
 }
 
 // future is a value that is computed once and awaited by many.
@@ -93,8 +85,10 @@ func (f *future[T]) wait(ctx context.Context) (T, error) {
 }
 
 // Start begins the checks with the ids and those that they depend on, all at the same
-// time as far as their dependencies allow and none disturbs the others. They end when ctx does.
+// time as far as their dependencies allow and none disturbs the others. They end when ctx does,
+// or when one of them finds the machine overloaded: there are no marks then, whatever the others find.
 func (s *Session) Start(ctx context.Context, ids []string) {
+	ctx, s.giveUp = context.WithCancelCause(ctx)
 	s.await(ctx)
 	// The map is complete before anything reads it; closed lets the checks go.
 	closed := make(chan struct{})
@@ -224,9 +218,19 @@ func (s *Session) attempt(ctx context.Context, c lab.Check) Verdict {
 	for try := 1; ; try++ {
 		v, err := run(ctx, s, c)
 		if err == nil {
+			v, err = s.unlessOverloaded(ctx, v)
+		}
+		if given := context.Cause(ctx); errors.Is(given, errOverloaded) {
+			return ours(fmt.Errorf("not carried out to the end, since another check found out: %w", given))
+		}
+		if err == nil {
 			return v
 		}
-		if try == s.Timeouts.Retries || ctx.Err() != nil || errors.Is(err, errOverloaded) {
+		if errors.Is(err, errOverloaded) {
+			s.giveUp(err)
+			return ours(err)
+		}
+		if try == s.Timeouts.Retries || ctx.Err() != nil {
 			return ours(err)
 		}
 		if pause(ctx, s.Timeouts.Pause) != nil {

@@ -3,6 +3,7 @@ package grader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -21,9 +22,8 @@ import (
 // processors are wanted by more than they can serve, the round goes on beyond patience, and
 // gives answers more time. A refusal is doubted there, too, for a quarter as long: until a node
 // that is late has learned of a Service's endpoints, it refuses, or leads to some of the pods
-// only. Where the processors are wanted nearly all the time to the very end, nothing can be told
-// from silence: that is a fault of ours. Where somebody waits at a screen, and no marks depend on
-// it, all that gets a quarter of the time, and the verdict is what was seen.
+// only. Where somebody waits at a screen, and no marks depend on it, all that gets a quarter of
+// the time.
 // The Session that a round gets is the one to ask with.
 func (s *Session) settle(ctx context.Context, patience time.Duration, round func(context.Context, *Session) (Verdict, error)) (Verdict, error) {
 	began := time.Now()
@@ -43,12 +43,14 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 		}
 		if waited := time.Since(began); waited > patience {
 			if waited > patience+asking.strain.doubt(s.Timeouts, doubt) {
-				return s.told(v, asking.strain)
+				v.untimely = asking.strain.unanswered()
+				return v, nil
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
 		}
 		if err := pause(ctx, s.Timeouts.Pause); err != nil {
-			return s.told(v, asking.strain) // out of time: what was last seen is the verdict
+			v.untimely = asking.strain.unanswered()
+			return v, nil // out of time: what was last seen is the verdict
 		}
 	}
 }
@@ -56,13 +58,22 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 // errOverloaded says that the machine was too busy for a verdict to the end of all patience.
 var errOverloaded = errors.New("the machine has more to do than it can, so that silence proves nothing")
 
-// told is the verdict on what was last seen, where it can be one.
-func (s *Session) told(v Verdict, last *strain) (Verdict, error) {
-	if s.Patience > 0 || !last.overloaded(s.Timeouts) {
+// unlessOverloaded returns the verdict, where it can be one: what did not come in time proves
+// nothing where processors are wanted nearly all the time. That is a fault of ours, but for
+// somebody at a screen, on whose verdict no marks depend.
+func (s *Session) unlessOverloaded(ctx context.Context, v Verdict) (Verdict, error) {
+	if v.Status != result.Failed || !v.untimely || s.Patience > 0 {
 		return v, nil
 	}
-	return Verdict{}, fault.Environmentf("%w (%s)", errOverloaded, v.Message).
-		WithRemedy("grade fewer at a time, as with --concurrency 1, or when the machine has less to do")
+	pressure, err := s.Places.Pressure(context.WithoutCancel(ctx)) // a check may have used up its time
+	if err != nil {
+		return Verdict{}, fmt.Errorf("%w; before that: %s", err, v.Message)
+	}
+	if pressure > s.Timeouts.Overload {
+		return Verdict{}, fault.Environmentf("%w (%s)", errOverloaded, v.Message).
+			WithRemedy("grade fewer at a time, as with --concurrency 1, or when the machine has less to do")
+	}
+	return v, nil
 }
 
 // awaitWorkloads waits as the Watcher does, for the time that workloads get; on a machine that
@@ -71,19 +82,32 @@ func (s *Session) awaitWorkloads(ctx context.Context, cond func(*kube.State) (do
 	within, cancel := context.WithTimeout(ctx, s.readyTimeout())
 	defer cancel()
 	_, err = s.Watcher.Await(within, cond)
-	if err == nil || !overdue(err) || s.Patience > 0 || !s.busy(ctx) {
+	if err == nil || !overdue(err) || s.Patience > 0 {
+		return false, err
+	}
+	overworked, unknown := s.busy(ctx)
+	switch {
+	case unknown != nil:
+		return false, unknown
+	case !overworked:
 		return false, err
 	}
 	longer, cancel := context.WithTimeout(ctx, s.Timeouts.Strain)
 	defer cancel()
 	_, err = s.Watcher.Await(longer, cond)
-	return err != nil && overdue(err) && s.busy(ctx), err
+	if err == nil || !overdue(err) {
+		return false, err
+	}
+	if overworked, unknown = s.busy(ctx); unknown != nil {
+		return false, unknown
+	}
+	return overworked, err
 }
 
-// busy tells whether processes wait too long for a processor now. What cannot be asked is not known to be.
-func (s *Session) busy(ctx context.Context) bool {
-	results, err := s.Places.Outside.Run(ctx, probe.Plan{})
-	return err == nil && results.Pressure > s.Timeouts.Pressure
+// busy tells whether processes wait too long for a processor now.
+func (s *Session) busy(ctx context.Context) (bool, error) {
+	pressure, err := s.Places.Pressure(ctx)
+	return pressure > s.Timeouts.Pressure, err
 }
 
 // strainedAttempts is how much more time an answer gets on a machine that is too busy.
@@ -121,12 +145,11 @@ func (s *strain) miss() {
 	s.refused = true
 }
 
-// overloaded tells whether what was missing may be missing because the processors were wanted
-// nearly all the time.
-func (s *strain) overloaded(t Timeouts) bool {
+// unanswered tells whether something was asked for in vain.
+func (s *strain) unanswered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.busy > t.Overload && (s.late || s.refused)
+	return s.late || s.refused
 }
 
 // inVain tells whether an application got no answer itself.

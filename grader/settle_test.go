@@ -3,6 +3,8 @@ package grader
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,46 +99,116 @@ func TestSettleDoubtsLessAtAScreen(t *testing.T) {
 	}
 }
 
-// Where the processors are wanted nearly all the time to the very end, silence costs no marks.
-func TestSettleTellsNothingOnAnOverloadedMachine(t *testing.T) {
+// What rests on something that did not come is told from what was seen to be wrong.
+func TestSettleTellsWhatIsUntimely(t *testing.T) {
 	const second = time.Second
 	silent := probe.Attempt{Class: probe.Timeout}
+	incomplete := Verdict{Status: result.Failed, incomplete: true}
 	for name, tt := range map[string]struct {
 		at       probe.Attempt
 		verdict  Verdict
 		busy     float64
-		patience time.Duration
-		ours     bool
+		untimely bool
 		until    time.Duration
 	}{
-		"silence":                           {silent, failed("nothing"), 99, 0, true, 68 * second},
-		"silence on a machine that is busy": {silent, failed("nothing"), 80, 0, false, 68 * second},
-		"silence at a screen":               {silent, failed("nothing"), 99, 10 * second, false, 23 * second},
-		"a refusal":                         {probe.Attempt{Class: probe.Refused}, failed("nothing"), 99, 0, true, 23 * second},
-		"some of the pods":                  {probe.Attempt{Status: 200}, Verdict{Status: result.Failed, incomplete: true}, 99, 0, true, 23 * second},
-		"some of the pods, at leisure":      {probe.Attempt{Status: 200}, Verdict{Status: result.Failed, incomplete: true}, 5, 0, false, 8 * second},
-		"a wrong answer":                    {probe.Attempt{Status: 200}, failed("somebody else"), 99, 0, false, 8 * second},
-		"a wrong answer that stays":         {silent, refuted("somebody else"), 99, 0, false, 0},
+		"silence":                      {silent, failed("nothing"), 99, true, 68 * second},
+		"silence on a calm machine":    {silent, failed("nothing"), 0, true, 8 * second},
+		"a refusal":                    {probe.Attempt{Class: probe.Refused}, failed("nothing"), 99, true, 23 * second},
+		"some of the pods":             {probe.Attempt{Status: 200}, incomplete, 99, true, 23 * second},
+		"some of the pods, at leisure": {probe.Attempt{Status: 200}, incomplete, 5, true, 8 * second},
+		"a wrong answer":               {probe.Attempt{Status: 200}, failed("somebody else"), 99, false, 8 * second},
+		"a wrong answer that stays":    {silent, refuted("somebody else"), 99, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Session{Timeouts: DefaultTimeouts(), Patience: tt.patience}
+				s := &Session{Timeouts: DefaultTimeouts()}
 				began := time.Now()
 				v, err := s.settle(t.Context(), s.Timeouts.Settle, func(_ context.Context, s *Session) (Verdict, error) {
 					s.strain.note(probe.Results{Results: []probe.Result{{Attempts: []probe.Attempt{tt.at}}}, Pressure: tt.busy})
 					return tt.verdict, nil
 				})
-				took := time.Since(began)
-				if took < tt.until || took > tt.until+second || errors.Is(err, errOverloaded) != tt.ours {
-					t.Errorf("%s, %v after %s", v.Status, err, took)
-				}
-				if tt.ours && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "") {
-					t.Errorf("%v: kind %v, remedy %q", err, fault.KindOf(err), fault.RemedyOf(err))
+				if took := time.Since(began); err != nil || took < tt.until || took > tt.until+second || v.untimely != tt.untimely {
+					t.Errorf("%s, untimely %t, %v after %s", v.Status, v.untimely, err, took)
 				}
 			})
 		})
 	}
 }
+
+// Where the processors are wanted nearly all the time, what did not come costs no marks.
+func TestNothingIsMissedOnAnOverloadedMachine(t *testing.T) {
+	late := failed("nothing came")
+	late.untimely = true
+	for name, tt := range map[string]struct {
+		verdict  Verdict
+		slow     bool
+		patience time.Duration
+		unknown  bool
+		ours     error
+	}{
+		"late, overloaded":             {verdict: late, slow: true, ours: errOverloaded},
+		"late, calm":                   {verdict: late},
+		"late, overloaded, at screen":  {verdict: late, slow: true, patience: time.Second},
+		"late, and nobody knows":       {verdict: late, unknown: true, ours: errNoProbe},
+		"wrong, overloaded":            {verdict: failed("somebody else"), slow: true},
+		"wrong, and nobody is asked":   {verdict: failed("somebody else"), unknown: true},
+		"passed, and nobody is asked":  {verdict: passed("fine", nil), unknown: true},
+		"skipped, and nobody is asked": {verdict: skipped("db-ready"), unknown: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			if tt.slow {
+				w.slowness = time.Nanosecond
+			}
+			if tt.unknown {
+				w.probeErr = errNoProbe
+			}
+			s := w.session()
+			s.Patience = tt.patience
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // a check may have used up its time
+			v, err := s.unlessOverloaded(ctx, tt.verdict)
+			if !errors.Is(err, tt.ours) || tt.ours == nil && v.Message != tt.verdict.Message {
+				t.Errorf("%+v, %v", v, err)
+			}
+			if tt.ours == errOverloaded && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "" || !strings.Contains(err.Error(), tt.verdict.Message)) {
+				t.Errorf("%v: kind %v, remedy %q", err, fault.KindOf(err), fault.RemedyOf(err))
+			}
+		})
+	}
+}
+
+// What one check finds out ends the others, which could give no marks any more.
+func TestAnOverloadedMachineEndsTheGrading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		onBalancer(w)
+		w.deploy("db")
+		w.deaf, w.slowness = map[string]bool{"172.18.0.9:80": true}, time.Nanosecond
+		starting := *w.State()
+		starting.Pods = slices.Clone(starting.Pods)
+		unready(&starting.Pods[4]) // the database
+		hasty, patient := balanced(false), dbInternal()
+		s := w.session(hasty, patient)
+		s.Timeouts = DefaultTimeouts()
+		s.Timeouts.Ready = time.Hour
+		s.Watcher = &lateWorld{world: w, starting: starting, at: time.Now().Add(2 * time.Hour)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		began := time.Now()
+		s.Start(ctx, []string{hasty.ID, patient.ID})
+		for id, said := range map[string]string{hasty.ID: "no reliable answer", patient.ID: "another check"} {
+			if v := s.Await(ctx, id); v.Status != result.Error || !strings.Contains(v.Message, said) || !strings.Contains(v.Message, errOverloaded.Error()) {
+				t.Errorf("%s %s: %s", id, v.Status, v.Message)
+			}
+		}
+		if took := time.Since(began); took > 2*time.Minute {
+			t.Errorf("after %s", took)
+		}
+	})
+}
+
+var errNoProbe = errors.New("the probe cannot be run")
 
 // Every kind of check that waits for answers waits longer on a machine that is too busy.
 func TestChecksAskLongerOnABusyMachine(t *testing.T) {

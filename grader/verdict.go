@@ -18,6 +18,9 @@ type Verdict struct {
 	final bool
 	// incomplete says that no answer was wrong, and that some who must answer were not heard.
 	incomplete bool
+	// untimely says that a failure rests on something that did not come in time: on a machine that
+	// has more to do than it can, it proves nothing.
+	untimely bool
 }
 
 func passed(message string, evidence []result.Evidence) Verdict {

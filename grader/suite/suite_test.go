@@ -19,7 +19,6 @@ import (
 
 	"labctl.dev/labctl/grader"
 	"labctl.dev/labctl/internal/cluster"
-	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/loadbalancer"
@@ -74,9 +73,7 @@ func (o *options) build() error {
 	}
 	verdicts := grader.Specs(l, func(ctx context.Context) (*grader.Session, error) {
 		// The session lives longer than the node that opens it.
-		return grader.Dial(context.WithoutCancel(ctx), l, o.target, func(ctx context.Context, e *engine.Engine) error {
-			return loadbalancer.Serves(ctx, e, o.target.Cluster)
-		})
+		return grader.Dial(context.WithoutCancel(ctx), l, o.target, loadbalancer.Serves)
 	})
 	if o.report != "" {
 		ginkgo.ReportAfterSuite("write labctl's report", func(suite ginkgo.Report) {

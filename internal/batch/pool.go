@@ -16,6 +16,8 @@ type Site interface {
 	Grader
 	// Sound returns nil where the cluster is healthy, and as clean as it was when it was new.
 	Sound(ctx context.Context) error
+	// Busy tells whether its machine has more to do than it can.
+	Busy(ctx context.Context) bool
 }
 
 // Sites makes clusters.
@@ -35,6 +37,7 @@ type Pool struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next change
 	slots   []*slot
+	pace    pace
 	broken  error // no cluster can be made
 	made    map[Cause]int
 	failed  int // makings
@@ -63,6 +66,8 @@ type PoolSize struct {
 // becomes of them.
 func NewPool(sites Sites, size PoolSize, note func(string)) *Pool {
 	p := &Pool{sites: sites, perCluster: size.PerCluster, recycle: size.Recycle, note: note, changed: make(chan struct{}), made: map[Cause]int{}}
+	p.pace.most = size.Clusters * size.PerCluster
+	p.pace.limit = p.pace.most
 	for n := range size.Clusters {
 		p.slots = append(p.slots, &slot{n: n, cause: First})
 	}
@@ -79,7 +84,7 @@ const checkEvery = 10
 // cluster was at fault, or that ctx ended.
 func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report, error) {
 	within, end := telemetry.Begin(ctx, telemetry.Room)
-	s, err := p.acquire(within, t.Claims)
+	s, lap, err := p.acquire(within, t.Claims)
 	end(err)
 	if err != nil {
 		return result.Report{}, err
@@ -100,6 +105,9 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 			}
 		}
 	}
+	if tooMany := p.keepPace(ctx, s, lap, suspect); err == nil {
+		err = tooMany
+	}
 	p.release(s, t.Claims)
 	return report, err
 }
@@ -118,20 +126,21 @@ func (p *Pool) Broken() error {
 	return p.broken
 }
 
-// acquire waits for room in a cluster in which nobody claims the same.
-func (p *Pool) acquire(ctx context.Context, claims []string) (*slot, error) {
+// acquire waits for room in a cluster in which nobody claims the same. lap is for keepPace.
+func (p *Pool) acquire(ctx context.Context, claims []string) (s *slot, lap int, err error) {
 	for {
 		p.mu.Lock()
 		if p.broken != nil {
 			defer p.mu.Unlock()
-			return nil, p.broken
+			return nil, 0, p.broken
 		}
-		s := p.room(claims)
+		s = p.room(claims)
 		if s != nil && s.site != nil {
 			s.running++
 			s.claims = append(s.claims, claims...)
+			lap = p.pace.laps
 			p.mu.Unlock()
-			return s, nil
+			return s, lap, nil
 		}
 		if s != nil {
 			s.making = true
@@ -145,7 +154,7 @@ func (p *Pool) acquire(ctx context.Context, claims []string) (*slot, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 	}
 }
@@ -154,6 +163,9 @@ func (p *Pool) acquire(ctx context.Context, claims []string) (*slot, error) {
 // still to be made only where no other does. p.mu is held.
 func (p *Pool) room(claims []string) *slot {
 	var best *slot
+	if p.running() >= p.pace.limit {
+		return nil
+	}
 	for _, s := range p.slots {
 		if s.closed && s.running == 0 && !s.making {
 			s.site, s.closed = nil, false // to be made anew

@@ -18,6 +18,8 @@ type fakeSites struct {
 	refuse  int      // how many makings fail
 	unsound map[int]bool
 	errored bool
+	can     int  // submissions at a time, beyond which all of them fail; 0 means any number
+	busy    bool // more than that were there
 	within  map[int][]string // claims, by cluster
 	most    map[int]int
 	clash   bool
@@ -60,7 +62,7 @@ func (s *fakeSite) Grade(ctx context.Context, t Task, _ []byte) (result.Report, 
 		}
 	}
 	f.most[s.n] = max(f.most[s.n], running)
-	bad := f.unsound[s.n]
+	f.busy = f.can > 0 && running > f.can || f.busy && running > 1
 	f.mu.Unlock()
 	select {
 	case <-time.After(2 * time.Millisecond):
@@ -79,7 +81,7 @@ func (s *fakeSite) Grade(ctx context.Context, t Task, _ []byte) (result.Report, 
 		}
 	}
 	f.within[s.n] = left
-	if bad || f.errored {
+	if f.unsound[s.n] || f.errored || f.busy {
 		return failed(t, "no answer"), nil
 	}
 	return full(t, ""), nil
@@ -92,6 +94,12 @@ func (s *fakeSite) Sound(context.Context) error {
 		return errors.New("a node is gone")
 	}
 	return nil
+}
+
+func (s *fakeSite) Busy(context.Context) bool {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	return s.all.busy
 }
 
 func newSites() *fakeSites {

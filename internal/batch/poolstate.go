@@ -20,7 +20,8 @@ type PoolState struct {
 	Unmade, Making, Idle, Busy, Draining int
 
 	Running  int // submissions in them
-	Capacity int // submissions at the same time, if all clusters were there
+	Capacity int // submissions at the same time, if all clusters were there and the machine could
+	Limit    int // the same as the machine can now
 	Made     map[Cause]int
 	Failed   int // makings that came to nothing
 }
@@ -29,12 +30,11 @@ type PoolState struct {
 func (p *Pool) State() PoolState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	st := PoolState{Capacity: len(p.slots) * p.perCluster, Made: map[Cause]int{}, Failed: p.failed}
+	st := PoolState{Running: p.running(), Capacity: p.pace.most, Limit: p.pace.limit, Made: map[Cause]int{}, Failed: p.failed}
 	for _, c := range Causes() {
 		st.Made[c] = p.made[c]
 	}
 	for _, s := range p.slots {
-		st.Running += s.running
 		switch {
 		case s.making:
 			st.Making++

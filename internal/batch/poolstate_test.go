@@ -9,7 +9,7 @@ import (
 func TestPoolState(t *testing.T) {
 	f := newSites()
 	p := NewPool(f, PoolSize{Clusters: 2, PerCluster: 3, Recycle: 2}, func(string) {})
-	if got := p.State(); got.Unmade != 2 || got.Capacity != 6 || got.Running != 0 {
+	if got := p.State(); got.Unmade != 2 || got.Capacity != 6 || got.Limit != 6 || got.Running != 0 {
 		t.Errorf("at first: %+v", got)
 	}
 	f.refuse = 1
@@ -17,7 +17,7 @@ func TestPoolState(t *testing.T) {
 	if got := p.State(); got.Idle != 1 || got.Unmade != 1 || got.Failed != 1 || fmt.Sprint(got.Made) != "map[first:1 recycled:0 unsound:0]" {
 		t.Errorf("after one: %+v", got)
 	}
-	first, err := p.acquire(t.Context(), nil)
+	first, _, err := p.acquire(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

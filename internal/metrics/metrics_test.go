@@ -95,7 +95,7 @@ func full(t *testing.T) *Metrics {
 	t.Helper()
 	m := New(version.Info{Version: "v1.2.3", Commit: "abc", Go: "go1.26"}, []string{"clusterip", "nodeport"})
 	m.Pool(func() batch.PoolState {
-		return batch.PoolState{Making: 1, Busy: 2, Running: 3, Capacity: 8, Failed: 4, Made: map[batch.Cause]int{batch.First: 3, batch.Recycled: 2}}
+		return batch.PoolState{Making: 1, Busy: 2, Running: 3, Capacity: 8, Limit: 4, Failed: 4, Made: map[batch.Cause]int{batch.First: 3, batch.Recycled: 2}}
 	})
 	m.Queue(t.Context(), func(context.Context) (batch.Look, error) {
 		return batch.Look{Workers: 2, Depths: []batch.Depth{
@@ -141,6 +141,7 @@ func TestMetricsAreCounted(t *testing.T) {
 		{"labctl_pool_clusters", "state=busy", 2},
 		{"labctl_pool_clusters", "state=idle", 0},
 		{"labctl_pool_capacity", "", 8},
+		{"labctl_pool_limit", "", 4},
 		{"labctl_pool_running", "", 3},
 		{"labctl_pool_clusters_made_total", "cause=recycled", 2},
 		{"labctl_pool_cluster_failures_total", "", 4},

@@ -20,8 +20,8 @@ const (
 
 // pool tells of the clusters when it is asked.
 type pool struct {
-	state                                    func() batch.PoolState
-	clusters, capacity, running, made, fails *prometheus.Desc
+	state                                           func() batch.PoolState
+	clusters, capacity, limit, running, made, fails *prometheus.Desc
 }
 
 func newPool(state func() batch.PoolState) *pool {
@@ -29,6 +29,7 @@ func newPool(state func() batch.PoolState) *pool {
 		state:    state,
 		clusters: prometheus.NewDesc("labctl_pool_clusters", "Clusters of this process's pool, by state.", []string{"state"}, nil),
 		capacity: prometheus.NewDesc("labctl_pool_capacity", "Submissions that the pool grades at the same time when all its clusters are there.", nil, nil),
+		limit:    prometheus.NewDesc("labctl_pool_limit", "The same as far as the machine can: fewer after it had more to do than it can.", nil, nil),
 		running:  prometheus.NewDesc("labctl_pool_running", "Submissions that are in a cluster of the pool.", nil, nil),
 		made:     prometheus.NewDesc("labctl_pool_clusters_made_total", "Clusters that were made, or taken over from an earlier run, by why.", []string{"cause"}, nil),
 		fails:    prometheus.NewDesc("labctl_pool_cluster_failures_total", "Attempts to make a cluster that failed.", nil, nil),
@@ -53,6 +54,7 @@ func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	gauge(p.clusters, st.Busy, "busy")
 	gauge(p.clusters, st.Draining, "draining")
 	gauge(p.capacity, st.Capacity)
+	gauge(p.limit, st.Limit)
 	gauge(p.running, st.Running)
 	counter(p.fails, st.Failed)
 	for _, c := range batch.Causes() {

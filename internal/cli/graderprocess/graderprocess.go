@@ -9,7 +9,6 @@ import (
 
 	"labctl.dev/labctl/grader"
 	"labctl.dev/labctl/internal/cli/target"
-	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/kube"
 	"labctl.dev/labctl/internal/loadbalancer"
 	"labctl.dev/labctl/internal/ui"
@@ -52,9 +51,7 @@ func Run(ctx context.Context, opts *Options) error {
 		return err
 	}
 	return grader.RunSuite(task, l, func(context.Context) (*grader.Session, error) {
-		session, err := grader.Dial(ctx, l, task.Target, func(ctx context.Context, e *engine.Engine) error {
-			return loadbalancer.Serves(ctx, e, task.Target.Cluster)
-		})
+		session, err := grader.Dial(ctx, l, task.Target, loadbalancer.Serves)
 		if err == nil {
 			session.Answers, session.Known = task.Answers, grader.Refused(l, task.Refused)
 		}

@@ -116,7 +116,7 @@ func (s *Sites) Make(ctx context.Context, n int, anew bool) (batch.Site, error) 
 	if err != nil {
 		return nil, err
 	}
-	made := &site{sites: s, target: t, clusters: tools.Clusters}
+	made := &site{sites: s, target: t, clusters: tools.Clusters, places: t.Places("")}
 	if made.clean, err = made.footprint(ctx); err != nil {
 		return nil, err
 	}
@@ -128,6 +128,7 @@ type site struct {
 	sites    *Sites
 	target   *target.Target
 	clusters *cluster.Clusters
+	places   grader.Places
 	clean    []string // what was there of it at first
 }
 
@@ -191,6 +192,12 @@ func (s *site) Sound(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Busy implements batch.Site. A machine that does not even answer to this is busy.
+func (s *site) Busy(ctx context.Context) bool {
+	pressure, err := s.places.Pressure(ctx)
+	return err != nil || pressure > grader.DefaultTimeouts().Pressure
 }
 
 func (s *site) footprint(ctx context.Context) ([]string, error) {

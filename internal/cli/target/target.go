@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/grader"
-	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/cluster"
 	"labctl.dev/labctl/internal/engine"
 	"labctl.dev/labctl/internal/kube"
@@ -126,11 +125,7 @@ func (t *Target) Serves(ctx context.Context, l *lab.Lab) error {
 
 // Places are the vantage points from which a namespace's Services are probed.
 func (t *Target) Places(namespace string) grader.Places {
-	return grader.Places{
-		Pod:      probe.Pods(t.API, namespace),
-		Outside:  probe.Outside(t.Engine, t.Cluster.Name),
-		Balanced: func(ctx context.Context) error { return loadbalancer.Serves(ctx, t.Engine, t.Cluster.Name) },
-	}
+	return grader.PlacesIn(t.Engine, t.API, t.Cluster.Name, namespace, loadbalancer.Serves)
 }
 
 // Limits are what a submission for the lab may contain.

@@ -1,0 +1,86 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// pace is how much a pool does at the same time: as much as it was made for, until gradings fail
+// because the machine has more to do than it can. Then it is half of what ran, and one more each
+// time that the machine has had time to spare for a while.
+type pace struct {
+	most, limit int // submissions in all clusters together
+	laps        int // how often it was slowed down
+	calm        int // gradings in a row after which the machine had time to spare
+}
+
+// calmFor is how many such gradings tell that there is room for one more.
+const calmFor = 10
+
+// slowDown notes that a grading failed beside others on a busy machine, and tells whether they
+// are to blame. lap is when it began: what began when more were let in says nothing about now.
+func (p *pace) slowDown(lap, running int) (others bool) {
+	switch {
+	case lap < p.laps:
+		return true
+	case running <= 1:
+		return false
+	}
+	p.limit, p.calm = max(1, min(p.limit, running)/2), 0
+	p.laps++
+	return true
+}
+
+// speedUp notes that a grading ended well, and tells whether one more is let in from now on.
+func (p *pace) speedUp(busy bool) bool {
+	if busy || p.limit == p.most {
+		p.calm = 0
+		return false
+	}
+	if p.calm++; p.calm < calmFor {
+		return false
+	}
+	p.limit, p.calm = p.limit+1, 0
+	return true
+}
+
+// errTooMany says that a grading failed for want of processors beside others.
+var errTooMany = errors.New("the machine had more to do than it can")
+
+// keepPace suits what runs at a time to what the machine can do. It returns errTooMany where the
+// grading failed since it could not, and is to be done over.
+func (p *Pool) keepPace(ctx context.Context, s *slot, lap int, failed bool) error {
+	p.mu.Lock()
+	slowed := p.pace.limit < p.pace.most
+	p.mu.Unlock()
+	if !failed && !slowed {
+		return nil
+	}
+	busy := s.site.Busy(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.pace.limit
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case !failed && p.pace.speedUp(busy):
+		p.note(fmt.Sprintf("the machine has time to spare: %d at a time from now on", p.pace.limit))
+		p.change()
+	case failed && busy && p.pace.slowDown(lap, p.running()):
+		if p.pace.limit < before {
+			p.note(fmt.Sprintf("the machine has more to do than it can: %d at a time from now on", p.pace.limit))
+		}
+		return errTooMany
+	}
+	return nil
+}
+
+// running is how many submissions are being graded. p.mu is held.
+func (p *Pool) running() int {
+	n := 0
+	for _, s := range p.slots {
+		n += s.running
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package batch
+
+import (
+	"testing"
+
+	"labctl.dev/labctl/internal/result"
+)
+
+// Where more run at a time than the machine can, fewer do, and what failed is done over.
+func TestPoolSuitsTheMachine(t *testing.T) {
+	f := newSites()
+	f.can = 2
+	p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 8}, func(string) {})
+	if errs := gradeAll(t, p, many(24)); errs == 0 {
+		t.Error("nothing was graded over")
+	}
+	if st := p.State(); st.Limit > 3 || st.Limit < 1 || st.Capacity != 8 || st.Running != 0 {
+		t.Errorf("%+v", st)
+	}
+	if len(f.made) != 1 {
+		t.Errorf("made %q", f.made)
+	}
+}
+
+// One that failed alone has nobody else to blame.
+func TestPoolBelievesWhatFailsAlone(t *testing.T) {
+	f := newSites()
+	f.errored, f.busy = true, true
+	p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 8}, func(string) {})
+	r, err := p.Grade(t.Context(), task(1), nil)
+	if err != nil || r.Status != result.Errored || p.State().Limit != 8 {
+		t.Errorf("%v, %v, %+v", r.Status, err, p.State())
+	}
+}
+
+func TestPace(t *testing.T) {
+	p := pace{most: 8, limit: 8}
+	slow := func(lap, running int, others bool, limit int) {
+		t.Helper()
+		if got := p.slowDown(lap, running); got != others || p.limit != limit {
+			t.Errorf("others %t, limit %d", got, p.limit)
+		}
+	}
+	slow(0, 8, true, 4)
+	slow(0, 7, true, 4) // it ran beside the same ones
+	slow(0, 1, true, 4)
+	slow(1, 4, true, 2)
+	slow(2, 1, false, 2) // alone
+	slow(2, 2, true, 1)
+	slow(3, 1, false, 1)
+	faster := func(n int, busy bool, limit int) {
+		t.Helper()
+		for range n {
+			p.speedUp(busy)
+		}
+		if p.limit != limit {
+			t.Errorf("limit %d, want %d", p.limit, limit)
+		}
+	}
+	faster(50, true, 1)
+	faster(calmFor-1, false, 1)
+	faster(1, true, 1) // it begins anew
+	faster(calmFor-1, false, 1)
+	faster(1, false, 2)
+	faster(100*calmFor, false, 8)
+}
