@@ -13,6 +13,7 @@ import (
 
 	"labctl.dev/labctl/grader/probe"
 	"labctl.dev/labctl/internal/fault"
+	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -173,6 +174,35 @@ func TestNothingIsMissedOnAnOverloadedMachine(t *testing.T) {
 			}
 			if tt.ours == errOverloaded && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "" || !strings.Contains(err.Error(), tt.verdict.Message)) {
 				t.Errorf("%v: kind %v, remedy %q", err, fault.KindOf(err), fault.RemedyOf(err))
+			}
+		})
+	}
+}
+
+// Each kind of check that waits for something says so; one that saw something wrong does not.
+func TestLateChecksOnAnOverloadedMachine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		check lab.Check
+		world func(*world)
+		want  result.CheckStatus
+	}{
+		"no pod takes the lost one's place": {lossCheck(), func(w *world) { onBalancer(w); w.unreplaced = true }, result.Error},
+		"silence after the loss of a pod":   {lossCheck(), func(w *world) { onBalancer(w); w.lossSilence = true }, result.Error},
+		"nothing would make pods anew":      {restartCheck("db"), func(w *world) { onNodePort(w); w.unreplaced = true }, result.Failed},
+		"the data is lost":                  {restartCheck("db"), func(w *world) { onNodePort(w); w.forgetful = true }, result.Failed},
+		"the rollout does not end":          {rolloutCheck(), func(w *world) { deployed(w); w.unfinished = true }, result.Error},
+		"nobody answers":                    {balanced(false), func(w *world) { onBalancer(w); w.deaf = map[string]bool{"172.18.0.9:80": true} }, result.Error},
+		"somebody else answers":             {balanced(false), func(w *world) { onBalancer(w); w.strangers = map[string]string{"172.18.0.9:80": "evil"} }, result.Failed},
+		"both on one node":                  {apartCheck(), func(*world) {}, result.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.slowness = time.Nanosecond
+			tc.world(w)
+			v := w.grade(t, tc.check)[tc.check.ID]
+			if v.Status != tc.want || (v.Status == result.Error) != strings.Contains(v.Message, errOverloaded.Error()) {
+				t.Errorf("%s: %s", v.Status, v.Message)
 			}
 		})
 	}

@@ -23,6 +23,7 @@ const (
 	Known       Outcome = "known"       // there was a grade
 	Failed      Outcome = "failed"      // a fault of ours; it is tried again
 	LostCluster Outcome = "cluster"     // the cluster was at fault; it is graded over
+	TooMany     Outcome = "overload"    // too many ran at a time; it is graded over
 	LostQueue   Outcome = "queue"       // the queue was out of reach
 	Interrupted Outcome = "interrupted" // the worker was stopped
 	Panicked    Outcome = "panic"       // a defect of labctl
@@ -41,14 +42,14 @@ func (o Outcome) Final() bool {
 func Outcomes() []Outcome {
 	return []Outcome{
 		Outcome(result.Graded), Outcome(result.Rejected), Outcome(result.Errored), Known,
-		Failed, LostCluster, LostQueue, Interrupted, Panicked,
+		Failed, LostCluster, TooMany, LostQueue, Interrupted, Panicked,
 	}
 }
 
 // ours tells whether the try ended so through a fault of ours.
 func (o Outcome) ours() bool {
 	switch o {
-	case Outcome(result.Errored), Failed, LostCluster, LostQueue, Panicked:
+	case Outcome(result.Errored), Failed, LostCluster, TooMany, LostQueue, Panicked:
 		return true
 	}
 	return false

@@ -202,6 +202,12 @@ func TestOutcomes(t *testing.T) {
 			}
 			return full(task, ""), nil
 		}, map[Outcome]int{LostCluster: 1, "graded": 1}, 1},
+		"too many at a time": {func(task Task, try int) (result.Report, error) {
+			if try <= 2*attempts { // it does not count as a try
+				return failed(task, "late"), errTooMany
+			}
+			return full(task, ""), nil
+		}, map[Outcome]int{TooMany: 2 * attempts, "graded": 1}, 2 * attempts},
 		"a defect": {func(task Task, try int) (result.Report, error) {
 			if try == 1 {
 				panic("anna")
@@ -240,7 +246,7 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("%s is not final", o)
 		}
 	}
-	for _, o := range []Outcome{Failed, LostCluster, LostQueue, Interrupted, Panicked} {
+	for _, o := range []Outcome{Failed, LostCluster, TooMany, LostQueue, Interrupted, Panicked} {
 		if o.Final() || !slices.Contains(Outcomes(), o) {
 			t.Errorf("%s is final, or not listed", o)
 		}

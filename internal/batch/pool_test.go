@@ -18,8 +18,8 @@ type fakeSites struct {
 	refuse  int      // how many makings fail
 	unsound map[int]bool
 	errored bool
-	can     int  // submissions at a time, beyond which all of them fail; 0 means any number
-	busy    bool // more than that were there
+	can     int              // submissions at a time, beyond which all of them fail; 0 means any number
+	busy    bool             // more than that were there
 	within  map[int][]string // claims, by cluster
 	most    map[int]int
 	clash   bool

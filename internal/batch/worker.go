@@ -281,6 +281,8 @@ func (w *Worker) try(ctx context.Context, job *river.Job[gradeArgs]) try {
 	switch {
 	case ctx.Err() != nil:
 		return try{Interrupted, nil, river.JobSnooze(0)} // whoever runs next does it over
+	case errors.Is(err, errTooMany):
+		return try{TooMany, err, river.JobSnooze(w.Times.Retry)}
 	case err != nil:
 		return try{LostCluster, err, river.JobSnooze(w.Times.Retry)}
 	case report.Status == result.Errored && job.Attempt < job.MaxAttempts:

@@ -43,11 +43,14 @@ func New(provider, bin string, run Runner) *Engine {
 	return &Engine{provider: provider, bin: bin, run: traced(run)}
 }
 
-// traced logs each command, for labctl -vv.
+// traced logs each command when it ends, for labctl -vv. One that takes long is told of before: its
+// end may be that of labctl.
 func traced(run Runner) Runner {
 	return func(cmd *exec.Cmd) error {
 		start := time.Now()
+		long := time.AfterFunc(time.Second, func() { slog.Debug("command is under way", "args", cmd.Args) })
 		err := run(cmd)
+		long.Stop()
 		slog.Debug("command", "args", cmd.Args, "seconds", time.Since(start).Seconds(), "error", err)
 		return err
 	}

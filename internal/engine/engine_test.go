@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -234,4 +238,33 @@ func TestNetwork(t *testing.T) {
 	if _, err := e.Network(context.Background(), "none"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
+}
+
+// A command that outlives labctl is seen by -vv all the same.
+func TestLongCommandsAreToldOfWhileTheyRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		was := slog.Default()
+		defer slog.SetDefault(was)
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		var during string
+		e := New(Docker, "docker", func(cmd *exec.Cmd) error {
+			if slices.Contains(cmd.Args, "serve") {
+				time.Sleep(2 * time.Second)
+				during = log.String()
+			}
+			return nil
+		})
+		for _, what := range []string{"ps", "serve"} {
+			if _, err := e.Output(t.Context(), what); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.Contains(during, `"command is under way"`) || !strings.Contains(during, "serve") {
+			t.Errorf("while it runs: %s", during)
+		}
+		if all := log.String(); strings.Count(all, "under way") != 1 || strings.Count(all, "msg=command ") != 2 {
+			t.Errorf("at the end: %s", all)
+		}
+	})
 }
