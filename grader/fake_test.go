@@ -210,7 +210,7 @@ func (v vantage) Run(ctx context.Context, plan probe.Plan) (probe.Results, error
 		rs.Results = append(rs.Results, r)
 	}
 	if v.w.slowness > 0 {
-		rs.Pressure = 95
+		rs.Pressure, rs.Load = 95, 65
 	}
 	return rs, nil
 }
@@ -373,7 +373,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 		Nonce: testNonce,
 		Timeouts: Timeouts{
 			Ready: 50 * time.Millisecond, Check: time.Second, Attempt: 10 * time.Millisecond, Settle: 20 * time.Millisecond,
-			Strain: time.Second, Pressure: 50, Overload: 90, Lag: time.Second,
+			Strain: time.Second, Pressure: 50, Overload: 20, Lag: time.Second,
 			SettleBalancer: 20 * time.Millisecond, Address: 50 * time.Millisecond, Pause: time.Millisecond,
 			Replace: 50 * time.Millisecond, Outage: 2 * time.Second, Retries: 2,
 			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,

@@ -30,17 +30,22 @@ func PlacesIn(e *engine.Engine, client *kube.Client, cluster, namespace string, 
 	}
 }
 
-// Pressure is the share of the last ten seconds, in percent, in which some process of the machine
-// waited for a processor. The error says that nobody knows.
-func (p Places) Pressure(ctx context.Context) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, pressureTime)
+// Demand is how much the machine's processors are wanted.
+type Demand struct {
+	// Pressure and Load are those of probe.Results.
+	Pressure, Load float64
+}
+
+// Demand asks for it. The error says that nobody knows.
+func (p Places) Demand(ctx context.Context) (Demand, error) {
+	ctx, cancel := context.WithTimeout(ctx, demandTime)
 	defer cancel()
 	results, err := p.Outside.Run(ctx, probe.Plan{})
 	if err != nil {
-		return 0, fmt.Errorf("find out how busy the machine is: %w", err)
+		return Demand{}, fmt.Errorf("find out how busy the machine is: %w", err)
 	}
-	return results.Pressure, nil
+	return Demand{Pressure: results.Pressure, Load: results.Load}, nil
 }
 
-// pressureTime bounds the question how busy the machine is.
-const pressureTime = time.Minute
+// demandTime bounds the question how busy the machine is.
+const demandTime = time.Minute

@@ -59,17 +59,17 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 var errOverloaded = errors.New("the machine has more to do than it can, so that silence proves nothing")
 
 // unlessOverloaded returns the verdict, where it can be one: what did not come in time proves
-// nothing where processors are wanted nearly all the time. That is a fault of ours, but for
+// nothing where many processes wait for each processor. That is a fault of ours, but for
 // somebody at a screen, on whose verdict no marks depend.
 func (s *Session) unlessOverloaded(ctx context.Context, v Verdict) (Verdict, error) {
 	if v.Status != result.Failed || !v.untimely || s.Patience > 0 {
 		return v, nil
 	}
-	pressure, err := s.Places.Pressure(context.WithoutCancel(ctx)) // a check may have used up its time
+	demand, err := s.Places.Demand(context.WithoutCancel(ctx)) // a check may have used up its time
 	if err != nil {
 		return Verdict{}, fmt.Errorf("%w; before that: %s", err, v.Message)
 	}
-	if pressure > s.Timeouts.Overload {
+	if demand.Load > s.Timeouts.Overload {
 		return Verdict{}, fault.Environmentf("%w (%s)", errOverloaded, v.Message).
 			WithRemedy("grade fewer at a time, as with --concurrency 1, or when the machine has less to do")
 	}
@@ -106,8 +106,8 @@ func (s *Session) awaitWorkloads(ctx context.Context, cond func(*kube.State) (do
 
 // busy tells whether processes wait too long for a processor now.
 func (s *Session) busy(ctx context.Context) (bool, error) {
-	pressure, err := s.Places.Pressure(ctx)
-	return pressure > s.Timeouts.Pressure, err
+	demand, err := s.Places.Demand(ctx)
+	return demand.Pressure > s.Timeouts.Pressure, err
 }
 
 // strainedAttempts is how much more time an answer gets on a machine that is too busy.

@@ -18,7 +18,9 @@ type Timeouts struct {
 	// processor for more than Pressure percent of the time.
 	Strain, Lag time.Duration
 	Pressure    float64
-	// Overload is the percentage beyond which silence that outlasts even that proves nothing.
+	// Overload is how many processes may want each processor, as an average over a minute, until
+	// silence that outlasts even that proves nothing. Gradings one at a time on two processors make
+	// some eight.
 	Overload float64
 	// SettleBalancer is the same behind a load balancer, whose proxy may need a while
 	// after its address is known.
@@ -51,7 +53,7 @@ func DefaultTimeouts() Timeouts {
 		Strain:         60 * time.Second,
 		Lag:            50 * time.Millisecond,
 		Pressure:       50,
-		Overload:       90,
+		Overload:       20,
 		SettleBalancer: 30 * time.Second,
 		Address:        60 * time.Second,
 		Pause:          250 * time.Millisecond,

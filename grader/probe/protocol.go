@@ -94,6 +94,9 @@ type Results struct {
 	// Pressure is the share of the last ten seconds, in percent, in which some process of the
 	// machine waited for a processor; 0 where the kernel does not tell.
 	Pressure float64 `json:"pressure,omitempty"`
+	// Load is how many processes of the machine ran, or waited to, for each of its processors, as
+	// an average over the last minute.
+	Load float64 `json:"load,omitempty"`
 }
 
 // Result is what came of one probe.

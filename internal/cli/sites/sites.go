@@ -196,8 +196,8 @@ func (s *site) Sound(ctx context.Context) error {
 
 // Busy implements batch.Site. A machine that does not even answer to this is busy.
 func (s *site) Busy(ctx context.Context) bool {
-	pressure, err := s.places.Pressure(ctx)
-	return err != nil || pressure > grader.DefaultTimeouts().Pressure
+	demand, err := s.places.Demand(ctx)
+	return err != nil || demand.Pressure > grader.DefaultTimeouts().Pressure
 }
 
 func (s *site) footprint(ctx context.Context) ([]string, error) {
