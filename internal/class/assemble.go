@@ -163,13 +163,13 @@ func (f *finder) kustomizations(files []item) string {
 
 // togetherFolder makes a folder that bears the owner's name.
 func (f *finder) togetherFolder(o owner) (string, error) {
-	if f.made == nil {
-		f.made = map[string]bool{}
-		together, err := f.workFolder("together")
+	if f.joined == "" {
+		joined, err := f.workFolder("together")
 		if err != nil {
 			return "", err
 		}
-		f.class.bases = append(f.class.bases, together)
+		f.joined, f.made = joined, map[string]bool{}
+		f.class.bases = append(f.class.bases, joined)
 	}
 	safe := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' {
@@ -183,7 +183,7 @@ func (f *finder) togetherFolder(o owner) (string, error) {
 	if o.number != "" && len(o.number) <= 20 && !strings.ContainsFunc(o.number, func(r rune) bool { return !unicode.IsDigit(r) }) {
 		safe += "-" + o.number
 	}
-	dir := filepath.Join(cmp.Or(f.Work, f.class.temporary), "together", unique(safe, f.made))
+	dir := filepath.Join(f.joined, unique(safe, f.made))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fault.Environmentf("put files together: %w", err)
 	}

@@ -39,7 +39,8 @@ type finder struct {
 	base    string   // the folder that the submissions lie in
 	root    *os.Root // the same
 	entries int
-	made    map[string]bool // what was put together, by name
+	joined  string          // the folder of what was put together; "" where nothing was
+	made    map[string]bool // what is in it, by name
 	more    int             // ignored beyond maxIgnored
 }
 
