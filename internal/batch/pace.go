@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // pace is how much a pool does at the same time: as much as it was made for, until gradings fail
@@ -13,6 +14,7 @@ type pace struct {
 	most, limit int // submissions in all clusters together
 	laps        int // how often it was slowed down
 	calm        int // gradings in a row after which the machine had time to spare
+	waiting     int // gradings that wait for the machine
 }
 
 // calmFor is how many such gradings tell that there is room for one more.
@@ -57,7 +59,7 @@ func (p *Pool) keepPace(ctx context.Context, s *slot, lap int, failed bool) erro
 	if !failed && !slowed {
 		return nil
 	}
-	busy := s.site.Busy(ctx)
+	busy := s.site.Strain(ctx) >= Busy
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.pace.limit
@@ -74,6 +76,37 @@ func (p *Pool) keepPace(ctx context.Context, s *slot, lap int, failed bool) erro
 		return errTooMany
 	}
 	return nil
+}
+
+const (
+	// patience is how long a grading may wait for a machine that others keep overloaded.
+	patience = 5 * time.Minute
+	// lookAgain lies between two looks at it.
+	lookAgain = 5 * time.Second
+)
+
+// awaitRoom waits until the machine is not overloaded, by gradings of other processes say, or
+// patience ends: what begins on one that is would most likely have to be done over.
+func (p *Pool) awaitRoom(ctx context.Context, site Site) {
+	if site.Strain(ctx) < Overloaded {
+		return
+	}
+	if p.add(&p.pace.waiting, 1) == 1 {
+		p.note("the machine has more to do than it can: the next grading waits until it has less")
+	}
+	defer p.add(&p.pace.waiting, -1)
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < patience; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if site.Strain(ctx) < Overloaded {
+			return
+		}
+	}
 }
 
 // running is how many submissions are being graded. p.mu is held.

@@ -1,7 +1,11 @@
 package batch
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"labctl.dev/labctl/internal/result"
 )
@@ -30,6 +34,36 @@ func TestPoolBelievesWhatFailsAlone(t *testing.T) {
 	r, err := p.Grade(t.Context(), task(1), nil)
 	if err != nil || r.Status != result.Errored || p.State().Limit != 8 {
 		t.Errorf("%v, %v, %+v", r.Status, err, p.State())
+	}
+}
+
+// Gradings wait while others keep the machine overloaded, but not for ever.
+func TestPoolWaitsForTheMachine(t *testing.T) {
+	for name, tt := range map[string]struct{ others, waits time.Duration }{
+		"for nobody":       {0, 0},
+		"for a while":      {time.Minute, time.Minute},
+		"not for too long": {time.Hour, patience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newSites()
+				began := time.Now()
+				f.overloaded = began.Add(tt.others)
+				var notes []string
+				p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 2}, func(note string) { notes = append(notes, note) })
+				r, err := p.Grade(t.Context(), task(1), nil)
+				took := time.Since(began)
+				if err != nil || r.Status != result.Graded || took < tt.waits || took > tt.waits+2*lookAgain || (len(notes) > 0) != (tt.waits > 0) {
+					t.Errorf("%v, %v after %s: %q", r.Status, err, took, notes)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				f.overloaded = time.Now().Add(time.Hour)
+				if _, err := p.Grade(ctx, task(2), nil); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("interrupted: %v", err)
+				}
+			})
+		})
 	}
 }
 

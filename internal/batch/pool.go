@@ -16,9 +16,19 @@ type Site interface {
 	Grader
 	// Sound returns nil where the cluster is healthy, and as clean as it was when it was new.
 	Sound(ctx context.Context) error
-	// Busy tells whether its machine has more to do than it can.
-	Busy(ctx context.Context) bool
+	// Strain tells how much its machine has to do.
+	Strain(ctx context.Context) Strain
 }
+
+// Strain is how much a machine has to do.
+type Strain int
+
+// The strains, in their order.
+const (
+	AtLeisure  Strain = iota
+	Busy              // processes wait for a processor
+	Overloaded        // many do, so that nothing is graded that fails
+)
 
 // Sites makes clusters.
 type Sites interface {
@@ -85,6 +95,9 @@ const checkEvery = 10
 func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report, error) {
 	within, end := telemetry.Begin(ctx, telemetry.Room)
 	s, lap, err := p.acquire(within, t.Claims)
+	if err == nil {
+		p.awaitRoom(within, s.site)
+	}
 	end(err)
 	if err != nil {
 		return result.Report{}, err
@@ -196,7 +209,7 @@ func (p *Pool) make(ctx context.Context, s *slot) {
 			break
 		}
 		p.note(fmt.Sprintf("cluster %d could not be made: %v", s.n+1, err))
-		p.count(&p.failed)
+		p.add(&p.failed, 1)
 		anew = true
 	}
 	p.mu.Lock()

@@ -18,11 +18,13 @@ type fakeSites struct {
 	refuse  int      // how many makings fail
 	unsound map[int]bool
 	errored bool
-	can     int              // submissions at a time, beyond which all of them fail; 0 means any number
-	busy    bool             // more than that were there
-	within  map[int][]string // claims, by cluster
-	most    map[int]int
-	clash   bool
+	can     int  // submissions at a time, beyond which all of them fail; 0 means any number
+	busy    bool // more than that were there
+	// overloaded is until when somebody else keeps the machine so.
+	overloaded time.Time
+	within     map[int][]string // claims, by cluster
+	most       map[int]int
+	clash      bool
 }
 
 func (f *fakeSites) Make(_ context.Context, n int, anew bool) (Site, error) {
@@ -96,10 +98,17 @@ func (s *fakeSite) Sound(context.Context) error {
 	return nil
 }
 
-func (s *fakeSite) Busy(context.Context) bool {
-	s.all.mu.Lock()
-	defer s.all.mu.Unlock()
-	return s.all.busy
+func (s *fakeSite) Strain(context.Context) Strain {
+	f := s.all
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case time.Now().Before(f.overloaded):
+		return Overloaded
+	case f.busy:
+		return Busy
+	}
+	return AtLeisure
 }
 
 func newSites() *fakeSites {

@@ -51,8 +51,10 @@ func (p *Pool) State() PoolState {
 	return st
 }
 
-func (p *Pool) count(n *int) {
+// add counts, and returns how many there are now.
+func (p *Pool) add(count *int, n int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	*n++
+	*count += n
+	return *count
 }

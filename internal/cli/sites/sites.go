@@ -194,10 +194,16 @@ func (s *site) Sound(ctx context.Context) error {
 	return nil
 }
 
-// Busy implements batch.Site. A machine that does not even answer to this is busy.
-func (s *site) Busy(ctx context.Context) bool {
+// Strain implements batch.Site. A machine that does not even answer to this is busy.
+func (s *site) Strain(ctx context.Context) batch.Strain {
 	demand, err := s.places.Demand(ctx)
-	return err != nil || demand.Pressure > grader.DefaultTimeouts().Pressure
+	switch bounds := grader.DefaultTimeouts(); {
+	case err == nil && demand.Load > bounds.Overload:
+		return batch.Overloaded
+	case err != nil, demand.Pressure > bounds.Pressure:
+		return batch.Busy
+	}
+	return batch.AtLeisure
 }
 
 func (s *site) footprint(ctx context.Context) ([]string, error) {
