@@ -46,13 +46,38 @@ func freshStudent(t *testing.T) []string {
 	return append(os.Environ(), "LABCTL_STATE="+dir, "LABCTL_LABS="+labs, "LABCTL_CLUSTER="+cluster(), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"))
 }
 
-func runAs(t *testing.T, env []string, args ...string) {
+func runAs(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), labctl(t), args...)
 	cmd.Env = env
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out)
 	}
+	return string(out)
+}
+
+// What somebody only typed is in no file, and so is not handed in: submit says so.
+func TestSubmitTellsWhatIsNotHandedIn(t *testing.T) {
+	env, work := freshStudent(t), filepath.Join(t.TempDir(), "work")
+	archive := filepath.Join(t.TempDir(), "work.tar.gz")
+	submit := func(wanted string) {
+		t.Helper()
+		out := runAs(t, env, "submit", "timed", "--out", archive)
+		if told := strings.Contains(out, "note\tnot "); told != (wanted != "") || !strings.Contains(out, wanted) {
+			t.Errorf("does not say %q:\n%s", wanted, out)
+		}
+	}
+	runAs(t, env, "start", "timed", "--dir", work)
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", "timed", "--wait=false") })
+	submit("")
+	kubectl(t, "-n", "timed", "expose", "deployment", "db", "--port", "5432")
+	submit("note\tnot in it\tService/db: in your cluster")
+	kubectl(t, "-n", "timed", "delete", "service", "db")
+	kubectl(t, "-n", "timed", "scale", "deployment", "backend", "--replicas", "3")
+	submit("note\tnot the same\tDeployment/backend: not as in your cluster")
+	replaceIn(t, filepath.Join(work, "backend.yaml"), "replicas: 1", "replicas: 3")
+	submit("")
 }
 
 // Each applied change is followed by its verdict, and Ctrl-C ends the watch.

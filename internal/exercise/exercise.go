@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +36,7 @@ type API interface {
 	Apply(ctx context.Context, namespace string, objs []*unstructured.Unstructured) error
 	NodePorts(ctx context.Context) (map[int32]corev1.Service, error)
 	Export(ctx context.Context, namespace string, kinds []schema.GroupVersionKind) ([]*unstructured.Unstructured, error)
+	Differs(ctx context.Context, namespace string, obj *unstructured.Unstructured) (bool, error)
 }
 
 // Exercise is one lab in one cluster.
@@ -243,6 +245,45 @@ func (e *Exercise) Others(ctx context.Context) ([]string, error) {
 		}
 	}
 	return others, nil
+}
+
+// Apart holds the manifests against what runs in the namespace, as "Service/db": what runs and is
+// in none of them, and what to apply them would change.
+func (e *Exercise) Apart(ctx context.Context, manifests []*unstructured.Unstructured) (loose, changed []string, err error) {
+	live, err := e.Live(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	mine := map[string]bool{}
+	for _, o := range manifests {
+		name := o.GetKind() + "/" + o.GetName()
+		mine[name] = true
+		differs, err := e.API.Differs(ctx, e.Namespace(), o)
+		if err != nil {
+			return nil, nil, err
+		}
+		if differs {
+			changed = append(changed, name)
+		}
+	}
+	for _, o := range live {
+		if name := o.GetKind() + "/" + o.GetName(); !mine[name] && !claimed(o, manifests) {
+			loose = append(loose, name)
+		}
+	}
+	return loose, changed, nil
+}
+
+// claimed tells that the object is a volume claim that one of the StatefulSets makes by itself.
+func claimed(o *unstructured.Unstructured, manifests []*unstructured.Unstructured) bool {
+	return o.GetKind() == "PersistentVolumeClaim" && slices.ContainsFunc(manifests, func(m *unstructured.Unstructured) bool {
+		templates, _, _ := unstructured.NestedSlice(m.Object, "spec", "volumeClaimTemplates")
+		return m.GetKind() == "StatefulSet" && slices.ContainsFunc(templates, func(t any) bool {
+			template, _ := t.(map[string]any)
+			name, _, _ := unstructured.NestedString(template, "metadata", "name")
+			return strings.HasPrefix(o.GetName(), name+"-"+m.GetName()+"-")
+		})
+	})
 }
 
 // Live returns the namespace's objects as manifests.

@@ -68,6 +68,10 @@ func (a *api) Export(context.Context, string, []schema.GroupVersionKind) ([]*uns
 	return a.live, nil
 }
 
+func (a *api) Differs(_ context.Context, _ string, o *unstructured.Unstructured) (bool, error) {
+	return a.refuse[o.GetKind()+"/"+o.GetName()] != "", nil
+}
+
 func exercise(a *api) *Exercise {
 	l := &lab.Lab{ID: "gate", Files: fstest.MapFS{
 		"starter/app.yaml": {Data: []byte("apiVersion: v1\nkind: Service\nmetadata: {name: front}\nspec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}\n" +
@@ -164,5 +168,22 @@ func TestOthers(t *testing.T) {
 	e := exercise(&api{live: []*unstructured.Unstructured{service("db"), service("mine")}})
 	if got, err := e.Others(t.Context()); err != nil || !slices.Equal(got, []string{"Service/mine"}) {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// What runs and is in no manifest is told, but for what a manifest's StatefulSet makes by itself.
+func TestApart(t *testing.T) {
+	object := func(kind, name string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"kind": kind, "metadata": map[string]any{"name": name}}}
+	}
+	set := object("StatefulSet", "db")
+	set.Object["spec"] = map[string]any{"volumeClaimTemplates": []any{map[string]any{"metadata": map[string]any{"name": "data"}}}}
+	a := &api{
+		live:   []*unstructured.Unstructured{set, object("PersistentVolumeClaim", "data-db-0"), object("PersistentVolumeClaim", "mine"), object("Service", "db"), object("Service", "typed")},
+		refuse: map[string]string{"Service/db": "another port"},
+	}
+	loose, changed, err := exercise(a).Apart(t.Context(), []*unstructured.Unstructured{set, object("Service", "db")})
+	if err != nil || strings.Join(loose, " ") != "PersistentVolumeClaim/mine Service/typed" || strings.Join(changed, " ") != "Service/db" {
+		t.Errorf("loose %q, changed %q, %v", loose, changed, err)
 	}
 }

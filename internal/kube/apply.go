@@ -127,7 +127,7 @@ func (c *Client) applyOne(ctx context.Context, namespace string, obj *unstructur
 	if refusal != "" {
 		return &ApplyError{Object: name, Reason: refusal}
 	}
-	err = patch(ctx, resource, prepared(obj, namespace))
+	_, err = patch(ctx, resource, prepared(obj, namespace))
 	if err == nil {
 		return nil
 	}

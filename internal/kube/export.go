@@ -4,6 +4,9 @@ import (
 	"context"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +37,43 @@ func (c *Client) Export(ctx context.Context, namespace string, kinds []schema.Gr
 		}
 	}
 	return all, nil
+}
+
+// Differs tells whether to apply the object would change the one of its name, or make it, or be
+// refused. Nothing is changed.
+func (c *Client) Differs(ctx context.Context, namespace string, obj *unstructured.Unstructured) (bool, error) {
+	name := obj.GetKind() + "/" + obj.GetName()
+	resource, refusal, err := c.resourceFor(obj, namespace)
+	if err != nil {
+		return false, environment(err, "look at %s", name)
+	}
+	if refusal != "" {
+		return true, nil
+	}
+	live, err := resource.Get(ctx, obj.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, environment(err, "read %s", name)
+	}
+	after, err := patch(ctx, resource, prepared(obj, namespace), metav1.DryRunAll)
+	if err != nil && refusalOf(name, err) != nil {
+		return true, nil
+	}
+	if err != nil {
+		return false, environment(err, "try to apply %s", name)
+	}
+	bare := func(o *unstructured.Unstructured) map[string]any {
+		o = prepared(o, namespace)
+		// What kubectl remembers is no part of what is there.
+		unstructured.RemoveNestedField(o.Object, "metadata", "annotations", corev1.LastAppliedConfigAnnotation)
+		if len(o.GetAnnotations()) == 0 {
+			o.SetAnnotations(nil)
+		}
+		return o.Object
+	}
+	return !equality.Semantic.DeepEqual(bare(live), bare(after)), nil
 }
 
 func madeByOthers(obj *unstructured.Unstructured) bool {

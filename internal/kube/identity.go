@@ -52,7 +52,8 @@ func (c *Client) Try(ctx context.Context, user, namespace string, obj *unstructu
 	case refusal != "":
 		return errors.New(refusal)
 	}
-	return patch(ctx, resource, prepared(obj, namespace), metav1.DryRunAll)
+	_, err = patch(ctx, resource, prepared(obj, namespace), metav1.DryRunAll)
+	return err
 }
 
 // Install applies labctl's own objects as the cluster's administrator, all at the same time,
@@ -64,7 +65,7 @@ func (c *Client) Install(ctx context.Context, objs []*unstructured.Unstructured)
 			gvk := obj.GroupVersionKind()
 			mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 			if err == nil {
-				err = patch(ctx, c.dynamic.Resource(mapping.Resource).Namespace(obj.GetNamespace()), obj)
+				_, err = patch(ctx, c.dynamic.Resource(mapping.Resource).Namespace(obj.GetNamespace()), obj)
 			}
 			if err != nil {
 				return environment(err, "install %s/%s", obj.GetKind(), obj.GetName())
@@ -75,16 +76,18 @@ func (c *Client) Install(ctx context.Context, objs []*unstructured.Unstructured)
 	return group.Wait()
 }
 
-// patch applies one object by server-side apply. Fields that its kind does not have are errors.
-func patch(ctx context.Context, resource dynamic.ResourceInterface, obj *unstructured.Unstructured, dryRun ...string) error {
+// patch applies one object by server-side apply, and returns what came of it. Fields that its kind
+// does not have are errors.
+func patch(ctx context.Context, resource dynamic.ResourceInterface, obj *unstructured.Unstructured, dryRun ...string) (after *unstructured.Unstructured, err error) {
 	body, err := json.Marshal(obj)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	force := true
 	options := metav1.PatchOptions{FieldManager: manager, Force: &force, FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		_, err := resource.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, options)
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		after, err = resource.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, options)
 		return err
 	})
+	return after, err
 }

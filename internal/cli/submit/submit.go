@@ -14,6 +14,7 @@ import (
 
 	"labctl.dev/labctl/internal/cli/course"
 	"labctl.dev/labctl/internal/cli/target"
+	"labctl.dev/labctl/internal/exercise"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
@@ -33,11 +34,14 @@ type Options struct {
 	Lab     string // "" is the lab that was started last
 	Out     string // "" is STUDENT-LAB.tar.gz in the current folder
 	Student string // "" is the user's name
+
+	open func(context.Context, *target.Flags, *ui.Progress) (*exercise.Place, error)
+	cmd  *cobra.Command
 }
 
 // NewCmd returns the command; run replaces Run in tests.
 func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobra.Command {
-	opts := &Options{Streams: streams}
+	opts := &Options{Streams: streams, open: course.OpenPlace}
 	if run == nil {
 		run = Run
 	}
@@ -45,8 +49,9 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 		Use:   "submit [LAB]",
 		Short: "Pack your work for the instructor",
 		Long: `Submit makes a .tar.gz of the manifests and answers in the working folder. It refuses what
-"labctl grade" would refuse, with the same findings. Your last local report goes with it for
-the instructor to read; it is unofficial, and grading does not look at it.`,
+"labctl grade" would refuse, with the same findings, and says where the folder is not what
+runs in your cluster, where that is there: what you only typed is not handed in. Your last local
+report goes with it for the instructor to read; it is unofficial, and grading does not look at it.`,
 		Example: `  labctl submit
   labctl submit nodeport --student anna --out anna.tar.gz`,
 		Args: cobra.MaximumNArgs(1),
@@ -57,7 +62,8 @@ the instructor to read; it is unofficial, and grading does not look at it.`,
 			return run(cmd.Context(), opts)
 		},
 	}
-	opts.Target.AddLabs(cmd)
+	opts.cmd = cmd
+	opts.Target.Add(cmd)
 	cmd.Flags().StringVar(&opts.Out, "out", "", "the archive (default: STUDENT-LAB.tar.gz)")
 	cmd.Flags().StringVar(&opts.Student, "student", "", "your name (default: that of the user of this machine)")
 	cmd.ValidArgsFunction = course.Complete(&opts.Target, course.Started)
@@ -95,8 +101,35 @@ func Run(ctx context.Context, opts *Options) error {
 	if err := student.Place(opts.Out, packed.Archive); err != nil {
 		return fault.Inputf("write the submission: %w", err).WithRemedy("choose another file with --out")
 	}
-	opts.print(l, mine, packed)
+	c.UseCluster(opts.cmd, &opts.Target, mine)
+	loose, changed := opts.apart(ctx, l, packed)
+	opts.print(l, mine, packed, loose, changed)
 	return nil
+}
+
+// apartTime bounds the look at the cluster.
+const apartTime = 20 * time.Second
+
+// apart tells what runs in the cluster and is not handed in, and what is handed in and runs
+// otherwise there. Without a cluster, or a namespace, there is nothing to tell.
+func (o *Options) apart(ctx context.Context, l *lab.Lab, p *submission.Packed) (loose, changed []string) {
+	ctx, cancel := context.WithTimeout(ctx, apartTime)
+	defer cancel()
+	progress := ui.NewProgress(o.Streams)
+	defer progress.Close()
+	place, err := o.open(ctx, &o.Target, progress)
+	if err != nil {
+		return nil, nil
+	}
+	e := place.Exercise(l, progress.Begin)
+	if there, err := e.Look(ctx); err != nil || !there {
+		return nil, nil
+	}
+	loose, changed, err = e.Apart(ctx, p.Unstructured())
+	if err != nil {
+		return nil, nil
+	}
+	return loose, changed
 }
 
 // names chooses the student's name and the archive's.
@@ -154,7 +187,7 @@ func (o *Options) local(l *lab.Lab, mine *student.Lab, r result.Report) localRep
 	return local
 }
 
-func (o *Options) print(l *lab.Lab, mine *student.Lab, p *submission.Packed) {
+func (o *Options) print(l *lab.Lab, mine *student.Lab, p *submission.Packed, loose, changed []string) {
 	t := course.Table{Streams: o.Streams}
 	t.Head("lab", l.ID, l.Title)
 	t.Line(course.OK, "packed", course.Short(absolute(o.Out)), strings.Join(p.Files, ", "))
@@ -165,6 +198,12 @@ func (o *Options) print(l *lab.Lab, mine *student.Lab, p *submission.Packed) {
 		level = course.Warn
 	}
 	t.Line(level, "report", fmt.Sprintf("%d of %d checks passed here; unofficial: your instructor's grading counts", passed, all))
+	if len(loose) > 0 {
+		t.Line(course.Warn, "not in it", strings.Join(loose, ", ")+": in your cluster, and in no file; kubectl get -o yaml shows what to write into one")
+	}
+	if len(changed) > 0 {
+		t.Line(course.Warn, "not the same", strings.Join(changed, ", ")+": not as in your cluster, where the checks were made; apply the folder and check again")
+	}
 	if missing := l.Unanswered(p.Answers); len(missing) > 0 {
 		t.Line(course.Warn, "answers", "none yet to "+strings.Join(missing, ", "))
 	}
