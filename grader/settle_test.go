@@ -172,7 +172,7 @@ func TestNothingIsMissedOnAnOverloadedMachine(t *testing.T) {
 			if !errors.Is(err, tt.ours) || tt.ours == nil && v.Message != tt.verdict.Message {
 				t.Errorf("%+v, %v", v, err)
 			}
-			if tt.ours == errOverloaded && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "" || !strings.Contains(err.Error(), tt.verdict.Message)) {
+			if errors.Is(tt.ours, errOverloaded) && (fault.KindOf(err) != fault.Environment || fault.RemedyOf(err) == "" || !strings.Contains(err.Error(), tt.verdict.Message)) {
 				t.Errorf("%v: kind %v, remedy %q", err, fault.KindOf(err), fault.RemedyOf(err))
 			}
 		})
