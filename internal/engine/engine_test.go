@@ -251,6 +251,7 @@ func TestLongCommandsAreToldOfWhileTheyRun(t *testing.T) {
 		e := New(Docker, "docker", func(cmd *exec.Cmd) error {
 			if slices.Contains(cmd.Args, "serve") {
 				time.Sleep(2 * time.Second)
+				synctest.Wait()
 				during = log.String()
 			}
 			return nil
