@@ -14,7 +14,6 @@ import (
 
 	"labctl.dev/labctl/internal/cli/course"
 	"labctl.dev/labctl/internal/cli/target"
-	"labctl.dev/labctl/internal/exercise"
 	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
@@ -35,13 +34,12 @@ type Options struct {
 	Out     string // "" is STUDENT-LAB.tar.gz in the current folder
 	Student string // "" is the user's name
 
-	open func(context.Context, *target.Flags, *ui.Progress) (*exercise.Place, error)
-	cmd  *cobra.Command
+	cmd *cobra.Command
 }
 
 // NewCmd returns the command; run replaces Run in tests.
 func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobra.Command {
-	opts := &Options{Streams: streams, open: course.OpenPlace}
+	opts := &Options{Streams: streams}
 	if run == nil {
 		run = Run
 	}
@@ -117,7 +115,7 @@ func (o *Options) apart(ctx context.Context, l *lab.Lab, p *submission.Packed) (
 	defer cancel()
 	progress := ui.NewProgress(o.Streams)
 	defer progress.Close()
-	place, err := o.open(ctx, &o.Target, progress)
+	place, err := course.OpenPlace(ctx, &o.Target, progress)
 	if err != nil {
 		return nil, nil
 	}
