@@ -373,7 +373,7 @@ func (w *world) session(checks ...lab.Check) *Session {
 		Nonce: testNonce,
 		Timeouts: Timeouts{
 			Ready: 50 * time.Millisecond, Check: time.Second, Attempt: 10 * time.Millisecond, Settle: 20 * time.Millisecond,
-			Strain: time.Second, Pressure: 50, Overload: 30, Lag: time.Second,
+			Strain: time.Second, Pressure: 50, Overload: 20, Lag: time.Second,
 			SettleBalancer: 20 * time.Millisecond, Address: 50 * time.Millisecond, Pause: time.Millisecond,
 			Replace: 50 * time.Millisecond, Outage: 2 * time.Second, Retries: 2,
 			Rollout: 50 * time.Millisecond, Hold: 5 * time.Millisecond, HoldBalancer: 5 * time.Millisecond,

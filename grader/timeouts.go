@@ -53,7 +53,7 @@ func DefaultTimeouts() Timeouts {
 		Strain:         60 * time.Second,
 		Lag:            50 * time.Millisecond,
 		Pressure:       50,
-		Overload:       30,
+		Overload:       20,
 		SettleBalancer: 30 * time.Second,
 		Address:        60 * time.Second,
 		Pause:          250 * time.Millisecond,
