@@ -95,7 +95,7 @@ type Results struct {
 	// machine waited for a processor; 0 where the kernel does not tell.
 	Pressure float64 `json:"pressure,omitempty"`
 	// Load is how many processes of the machine ran, or waited to, for each of its processors, as
-	// an average over the last minute.
+	// an average over the last minute; 0 where the kernel does not tell.
 	Load float64 `json:"load,omitempty"`
 }
 
