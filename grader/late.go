@@ -21,10 +21,13 @@ func late(w *corev1.ContainerStateWaiting) bool {
 
 // heldUpByNode tells whether a node's lateness is what keeps one of the pods.
 func heldUpByNode(pods []corev1.Pod) bool {
-	return slices.ContainsFunc(pods, func(p corev1.Pod) bool {
-		return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(cs corev1.ContainerStatus) bool {
-			return cs.State.Waiting != nil && late(cs.State.Waiting)
-		})
+	return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return waits(p, late) })
+}
+
+// waits tells whether a container of the pod's waits for such a reason.
+func waits(p corev1.Pod, such func(*corev1.ContainerStateWaiting) bool) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(cs corev1.ContainerStatus) bool {
+		return cs.State.Waiting != nil && such(cs.State.Waiting)
 	})
 }
 
@@ -74,11 +77,7 @@ func unschedulable(p corev1.Pod) bool {
 
 // misconfigured tells that a container of the pod's asks for what does not exist.
 func misconfigured(p corev1.Pod) bool {
-	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(cs corev1.ContainerStatus) bool {
-		w := cs.State.Waiting
-		if w == nil {
-			return false
-		}
+	return waits(p, func(w *corev1.ContainerStateWaiting) bool {
 		switch w.Reason {
 		case "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName":
 			return true

@@ -41,15 +41,14 @@ func (s *Session) settle(ctx context.Context, patience time.Duration, round func
 		if v.incomplete {
 			asking.strain.miss()
 		}
+		v.untimely = asking.strain.unanswered()
 		if waited := time.Since(began); waited > patience {
 			if waited > patience+asking.strain.doubt(s.Timeouts, doubt) {
-				v.untimely = asking.strain.unanswered()
 				return v, nil
 			}
 			asking.Timeouts.Attempt = strainedAttempts * s.Timeouts.Attempt
 		}
 		if err := pause(ctx, s.Timeouts.Pause); err != nil {
-			v.untimely = asking.strain.unanswered()
 			return v, nil // out of time: what was last seen is the verdict
 		}
 	}
@@ -79,29 +78,22 @@ func (s *Session) unlessOverloaded(ctx context.Context, v Verdict) (Verdict, err
 // awaitWorkloads waits as the Watcher does, for the time that workloads get; on a machine that
 // is too busy by then, for Strain longer. It tells whether that was too short as well.
 func (s *Session) awaitWorkloads(ctx context.Context, cond func(*kube.State) (done bool, why string)) (overworked bool, err error) {
-	within, cancel := context.WithTimeout(ctx, s.readyTimeout())
-	defer cancel()
-	_, err = s.Watcher.Await(within, cond)
-	if err == nil || !overdue(err) || s.Patience > 0 {
-		return false, err
+	for _, patience := range []time.Duration{s.readyTimeout(), s.Timeouts.Strain} {
+		within, cancel := context.WithTimeout(ctx, patience)
+		_, err = s.Watcher.Await(within, cond)
+		cancel()
+		if err == nil || !overdue(err) || s.Patience > 0 {
+			return false, err
+		}
+		busy, unknown := s.busy(ctx)
+		if unknown != nil {
+			return false, unknown
+		}
+		if !busy {
+			return false, err
+		}
 	}
-	overworked, unknown := s.busy(ctx)
-	switch {
-	case unknown != nil:
-		return false, unknown
-	case !overworked:
-		return false, err
-	}
-	longer, cancel := context.WithTimeout(ctx, s.Timeouts.Strain)
-	defer cancel()
-	_, err = s.Watcher.Await(longer, cond)
-	if err == nil || !overdue(err) {
-		return false, err
-	}
-	if overworked, unknown = s.busy(ctx); unknown != nil {
-		return false, unknown
-	}
-	return overworked, err
+	return true, err
 }
 
 // busy tells whether processes wait too long for a processor now.
