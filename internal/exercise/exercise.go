@@ -162,7 +162,7 @@ func (e *Exercise) apply(ctx context.Context, objects []submission.Object, only 
 		if only != nil && !only(InStarter(o.File)) {
 			continue
 		}
-		done := Applied{Object: o.Object.GetKind() + "/" + o.Object.GetName()}
+		done := Applied{Object: nameOf(o.Object)}
 		obj, err := asApplied(o.Object, e.Namespace())
 		if err != nil {
 			return all, err
@@ -230,48 +230,50 @@ func (e *Exercise) Others(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := map[string]bool{}
-	for _, o := range objects {
-		mine[o.Object.GetKind()+"/"+o.Object.GetName()] = true
+	known := make([]*unstructured.Unstructured, len(objects))
+	for i, o := range objects {
+		known[i] = o.Object
 	}
-	live, err := e.Live(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var others []string
-	for _, o := range live {
-		if name := o.GetKind() + "/" + o.GetName(); !mine[name] {
-			others = append(others, name)
-		}
-	}
-	return others, nil
+	others, err := e.beyond(ctx, known)
+	return names(others), err
 }
 
 // Apart holds the manifests against what runs in the namespace, as "Service/db": what runs and is
 // in none of them, and what to apply them would change.
 func (e *Exercise) Apart(ctx context.Context, manifests []*unstructured.Unstructured) (loose, changed []string, err error) {
-	live, err := e.Live(ctx)
+	others, err := e.beyond(ctx, manifests)
 	if err != nil {
 		return nil, nil, err
 	}
-	mine := map[string]bool{}
+	others = slices.DeleteFunc(others, func(o *unstructured.Unstructured) bool { return claimed(o, manifests) })
+	var stale []*unstructured.Unstructured
 	for _, o := range manifests {
-		name := o.GetKind() + "/" + o.GetName()
-		mine[name] = true
 		differs, err := e.API.Differs(ctx, e.Namespace(), o)
 		if err != nil {
 			return nil, nil, err
 		}
 		if differs {
-			changed = append(changed, name)
+			stale = append(stale, o)
 		}
 	}
-	for _, o := range live {
-		if name := o.GetKind() + "/" + o.GetName(); !mine[name] && !claimed(o, manifests) {
-			loose = append(loose, name)
-		}
+	return names(others), names(stale), nil
+}
+
+// beyond returns the objects in the namespace that are none of the known ones.
+func (e *Exercise) beyond(ctx context.Context, known []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	live, err := e.Live(ctx)
+	mine := names(known)
+	return slices.DeleteFunc(live, func(o *unstructured.Unstructured) bool { return slices.Contains(mine, nameOf(o)) }), err
+}
+
+func nameOf(o *unstructured.Unstructured) string { return o.GetKind() + "/" + o.GetName() }
+
+func names(objects []*unstructured.Unstructured) []string {
+	var all []string
+	for _, o := range objects {
+		all = append(all, nameOf(o))
 	}
-	return loose, changed, nil
+	return all
 }
 
 // claimed tells that the object is a volume claim that one of the StatefulSets makes by itself.
