@@ -372,7 +372,7 @@ func TestDown(t *testing.T) {
 	if removed, err := c.Down(context.Background(), "lab"); removed || err != nil {
 		t.Errorf("again: got %v, %v", removed, err)
 	}
-	if names, err := c.List(); err != nil || !slices.Equal(names, []string{"other"}) {
+	if names, err := c.List(t.Context()); err != nil || !slices.Equal(names, []string{"other"}) {
 		t.Errorf("list %v, %v", names, err)
 	}
 }

@@ -103,7 +103,7 @@ func (c *Clusters) abandon(ctx context.Context, name string, done <-chan error) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 	defer cancel()
-	err := c.removeNodes(ctx, name)
+	_, err := c.removeNodes(ctx, name)
 	if err == nil && done != nil {
 		err = c.removeUntil(ctx, name, done)
 	}
@@ -124,11 +124,12 @@ func (c *Clusters) removeUntil(ctx context.Context, name string, done <-chan err
 	for {
 		select {
 		case <-done: //nolint:errcheck // how kind failed no longer matters
-			return c.removeNodes(ctx, name)
+			_, err := c.removeNodes(ctx, name)
+			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			if err := c.removeNodes(ctx, name); err != nil {
+			if _, err := c.removeNodes(ctx, name); err != nil {
 				return err
 			}
 		}
@@ -136,19 +137,19 @@ func (c *Clusters) removeUntil(ctx context.Context, name string, done <-chan err
 }
 
 // removeNodes removes the cluster's containers, its nodes and what is attached to it, all
-// at the same time.
-func (c *Clusters) removeNodes(ctx context.Context, name string) error {
+// at the same time, and tells how many there were.
+func (c *Clusters) removeNodes(ctx context.Context, name string) (int, error) {
 	var names []string
 	for _, label := range []string{labelCluster, LabelOf} {
 		containers, err := c.engine.Containers(ctx, label+"="+name)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, n := range containers {
 			names = append(names, n.ID)
 		}
 	}
-	return c.removeAll(ctx, names)
+	return len(names), c.removeAll(ctx, names)
 }
 
 func (c *Clusters) removeAll(ctx context.Context, names []string) error {

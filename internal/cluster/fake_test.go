@@ -88,9 +88,9 @@ func (w *world) docker(cmd *exec.Cmd) error {
 		fmt.Fprint(cmd.Stdout, `{"ServerVersion":"1","CgroupVersion":"1"}`)
 	case "ps":
 		label := strings.TrimPrefix(args[len(args)-1], "label=")
-		key, value, _ := strings.Cut(label, "=")
+		key, value, one := strings.Cut(label, "=")
 		for _, b := range w.containers {
-			if b.labels[key] == value {
+			if has, ok := b.labels[key]; ok && (has == value || !one) {
 				fmt.Fprintln(cmd.Stdout, b.id)
 			}
 		}

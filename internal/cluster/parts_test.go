@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +144,28 @@ func TestStepsOfKind(t *testing.T) {
 	}
 	if !strings.Contains(s.said(), "kubeadm's output") {
 		t.Errorf("kept: %q", s.said())
+	}
+}
+
+// A labctl that was killed while somebody removed the cluster may bring back what stood beside it.
+func TestDownRemovesWhatWasLeftBehind(t *testing.T) {
+	w := newWorld(t)
+	c := w.clusters()
+	mustUp(t, c, "lab")
+	for _, name := range []string{"lab", "gone", "gone", "foreign"} {
+		w.add("", "labctl-"+name+"-outside", "", "").labels = map[string]string{LabelOf: name}
+	}
+	w.add("foreign", "foreign-control-plane", roleControl, "")
+	if names, err := c.List(t.Context()); err != nil || !slices.Equal(names, []string{"lab", "gone"}) {
+		t.Fatalf("list %v, %v", names, err)
+	}
+	if removed, err := c.Down(t.Context(), "gone"); !removed || err != nil {
+		t.Errorf("got %v, %v", removed, err)
+	}
+	if !slices.Equal(w.removed, []string{"labctl-gone-outside", "labctl-gone-outside"}) {
+		t.Errorf("removed %v", w.removed)
+	}
+	if names, err := c.List(t.Context()); err != nil || !slices.Equal(names, []string{"lab"}) {
+		t.Errorf("then list %v, %v", names, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,8 +99,9 @@ func (c *Clusters) forget(name string) error {
 	return nil
 }
 
-// List returns the names of all clusters that labctl has a record of.
-func (c *Clusters) List() ([]string, error) {
+// List returns the names of all clusters that labctl has a record of, and of those that are
+// gone but for a container beside them: a labctl that was killed may have left one behind.
+func (c *Clusters) List(ctx context.Context) ([]string, error) {
 	paths, err := filepath.Glob(c.recordPath("*"))
 	if err != nil {
 		return nil, err
@@ -107,6 +109,36 @@ func (c *Clusters) List() ([]string, error) {
 	names := make([]string, 0, len(paths))
 	for _, p := range paths {
 		names = append(names, filepath.Base(filepath.Dir(p)))
+	}
+	left, err := c.leftBehind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(left)
+	for _, name := range slices.Compact(left) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// leftBehind returns the cluster of each container beside one that has no nodes any more.
+func (c *Clusters) leftBehind(ctx context.Context) ([]string, error) {
+	beside, err := c.engine.Containers(ctx, LabelOf)
+	if err != nil || len(beside) == 0 {
+		return nil, err
+	}
+	nodes, err := c.engine.Containers(ctx, labelCluster)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, b := range beside {
+		name := b.Labels[LabelOf]
+		if !slices.ContainsFunc(nodes, func(n engine.Container) bool { return n.Labels[labelCluster] == name }) {
+			names = append(names, name)
+		}
 	}
 	return names, nil
 }

@@ -75,7 +75,7 @@ func (o *Options) down(ctx context.Context, p *ui.Progress) (said []string, err 
 	}
 	names := []string{o.Name}
 	if o.All {
-		if names, err = tools.Clusters.List(); err != nil {
+		if names, err = tools.Clusters.List(ctx); err != nil {
 			return nil, err
 		}
 		if len(names) == 0 {
