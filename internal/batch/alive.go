@@ -154,8 +154,7 @@ func (s *Store) closeOff(ctx context.Context, batch string) error {
 // failed is the report of a grading that came to nothing through a fault of ours.
 func failed(t Task, why string) result.Report {
 	now := time.Now().UTC()
-	return result.Report{
-		Schema: result.Schema, Lab: result.Lab{ID: t.Lab, Version: t.Version}, Submission: t.Digest,
-		Started: now, Finished: now, Status: result.Errored, Message: why, Checks: []result.Check{},
-	}
+	r := ungraded(result.Errored, why, now, now)
+	r.Lab, r.Submission = result.Lab{ID: t.Lab, Version: t.Version}, t.Digest
+	return r
 }

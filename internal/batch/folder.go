@@ -40,9 +40,10 @@ type Book struct {
 	Schema  string     `json:"schema"`
 	ID      string     `json:"id"`
 	Lab     result.Lab `json:"lab"`
-	Source  string     `json:"source"`          // where the submissions were found
-	Queue   string     `json:"queue,omitempty"` // the server, without its password; "" is the file in the folder
-	Created time.Time  `json:"created"`         // UTC
+	Points  float64    `json:"points,omitempty"` // full marks
+	Source  string     `json:"source"`           // where the submissions were found
+	Queue   string     `json:"queue,omitempty"`  // the server, without its password; "" is the file in the folder
+	Created time.Time  `json:"created"`          // UTC
 	// Due and Late are the rule for what came late; see result.Late.
 	Due      *time.Time `json:"due,omitempty"`
 	Late     string     `json:"late,omitempty"`

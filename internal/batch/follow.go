@@ -85,10 +85,7 @@ func (f *Folder) missing(fw Follower) (map[Key][]Entry, error) {
 			left[k] = append(left[k], e)
 			continue
 		}
-		r := result.Report{
-			Schema: result.Schema, Status: result.Missing, Message: "nothing was handed in",
-			Started: f.Book.Created, Finished: f.Book.Created, Checks: []result.Check{},
-		}
+		r := ungraded(result.Missing, "nothing was handed in", f.Book.Created, f.Book.Created)
 		if err := f.write(e, r, fw); err != nil {
 			return nil, err
 		}
@@ -168,6 +165,9 @@ func (f *Folder) write(e Entry, r result.Report, fw Follower) error {
 	r.Lab.ID, r.Lab.Title = f.Book.Lab.ID, f.Book.Lab.Title
 	if r.Lab.Version == "" {
 		r.Lab.Version = f.Book.Lab.Version
+	}
+	if r.MaxScore == 0 { // no check was tried
+		r.MaxScore = f.Book.Points
 	}
 	if err := fw.Finish(&r); err != nil {
 		return fmt.Errorf("finish the report of %s: %w", e.Student, err)

@@ -20,6 +20,7 @@ import (
 	"labctl.dev/labctl/internal/class"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/submission"
+	"labctl.dev/labctl/internal/version"
 )
 
 // Handed is a submission that was read: one to be graded, or one that was refused.
@@ -148,15 +149,17 @@ func Read(path string, limits submission.Limits) (*Handed, error) {
 	sub, err := submission.Read(path, limits)
 	var refused *submission.Error
 	if errors.As(err, &refused) {
-		h := &Handed{Digest: refused.Digest, Refusal: &result.Report{
-			Schema: result.Schema, Started: started, Finished: time.Now().UTC(), Status: result.Rejected,
-			Message: "the submission was refused", Findings: refused.Findings, Checks: []result.Check{},
-		}}
-		if h.Digest == "" {
-			h.Digest = rawDigest(path)
+		r := ungraded(result.Rejected, "the submission was refused", started, time.Now().UTC())
+		r.Submission, r.Findings = refused.Digest, refused.Findings
+		if r.Submission == "" {
+			r.Submission = rawDigest(path)
 		}
-		h.Refusal.Submission = h.Digest
-		return h, nil
+		for i := range r.Findings { // a student gets to see it: where it lies here is nothing to them
+			if r.Findings[i].File == path {
+				r.Findings[i].File = filepath.Base(path)
+			}
+		}
+		return &Handed{Digest: r.Submission, Refusal: &r}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -164,6 +167,14 @@ func Read(path string, limits submission.Limits) (*Handed, error) {
 	h := &Handed{Digest: sub.Digest, Objects: sub.Unstructured(), Texts: sub.Texts(), Claims: claims(sub.Unstructured())}
 	h.Archive, err = sub.Archive()
 	return h, err
+}
+
+// ungraded is a report without any verdicts.
+func ungraded(status result.Status, why string, started, finished time.Time) result.Report {
+	return result.Report{
+		Schema: result.Schema, Labctl: version.Current().Version, Status: status, Message: why,
+		Started: started, Finished: finished, Checks: []result.Check{},
+	}
 }
 
 // rawDigest stands for a submission that cannot be read as one.

@@ -149,16 +149,7 @@ func findingText(f result.Finding) string {
 	return place(f) + ": " + line(f.Message, textLimit)
 }
 
-func place(f result.Finding) string {
-	text := line(f.File, nameLimit)
-	if f.Document > 0 {
-		text += fmt.Sprintf(", document %d", f.Document)
-	}
-	if f.Field != "" {
-		text += ", " + line(f.Field, nameLimit)
-	}
-	return text
-}
+func place(f result.Finding) string { return line(f.Place(), nameLimit) }
 
 // checkText says in lines why a check has its verdict. Where it passed, the message is enough.
 func checkText(c result.Check) []string {

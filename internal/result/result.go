@@ -98,6 +98,20 @@ type Finding struct {
 	Message  string `json:"message"`
 }
 
+// Place is where it is: "app.yaml, document 2, spec.type".
+func (f Finding) Place() string {
+	place := f.File
+	if f.Document > 0 {
+		place += fmt.Sprintf(", document %d", f.Document)
+	}
+	if f.Field != "" {
+		place += ", " + f.Field
+	}
+	return place
+}
+
+func (f Finding) String() string { return f.Place() + ": " + f.Message }
+
 // Check is the verdict on one check with the evidence that it rests on.
 type Check struct {
 	ID        string      `json:"id"`

@@ -27,7 +27,7 @@ func TestReadAnswers(t *testing.T) {
 		"answered":      {"which-type: NodePort\nhops: [a, b]\n", map[string][]string{"which-type": {"NodePort"}, "hops": {"a", "b"}}, nil},
 		"left empty":    {"which-type:\nhops: []\nprophecy: '  '\n", map[string][]string{}, nil},
 		"bare words":    {"which-type: no\nprophecy: 80\n", map[string][]string{"which-type": {"no"}, "prophecy": {"80"}}, nil},
-		"unknown id":    {"which-typ: NodePort\n", nil, []string{`answers.yaml: which-typ: is no question of this lab; did you mean "which-type"?`}},
+		"unknown id":    {"which-typ: NodePort\n", nil, []string{`answers.yaml, which-typ: is no question of this lab; did you mean "which-type"?`}},
 		"not a mapping": {"NodePort\n", nil, []string{`answers.yaml: must be a list of lines such as "question: answer", not "NodePort"`}},
 		"not YAML":      {"hops: [a\n", nil, []string{"answers.yaml: is not YAML"}},
 		"two documents": {"hops: a\n---\nhops: b\n", nil, []string{"more than one YAML document"}},

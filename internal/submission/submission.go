@@ -109,21 +109,9 @@ type Error struct {
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Findings))
 	for i, f := range e.Findings {
-		lines[i] = line(f)
+		lines[i] = f.String()
 	}
 	return fmt.Sprintf("submission %s is refused:\n%s", e.Path, strings.Join(lines, "\n"))
-}
-
-// line writes a finding as "file, document 2: field: message", without what is empty.
-func line(f result.Finding) string {
-	s := f.File
-	if f.Document > 0 {
-		s += fmt.Sprintf(", document %d", f.Document)
-	}
-	if f.Field != "" {
-		s += ": " + f.Field
-	}
-	return s + ": " + f.Message
 }
 
 // Read reads the folder, .zip, .tar.gz or .tgz at the path. A submission that may not be

@@ -120,9 +120,9 @@ func TestRefusedObjectsAreLeftOut(t *testing.T) {
 		left  int // objects; 0 means that the whole submission is refused
 		why   string
 	}{
-		"one of two":      {map[string]string{"a.yaml": service, "b.yaml": caught}, 1, "b.yaml, document 1: spec.externalIPs"},
-		"a kind":          {map[string]string{"a.yaml": service, "b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n"}, 1, "b.yaml, document 1: kind"},
-		"nothing is left": {map[string]string{"b.yaml": caught}, 0, "b.yaml, document 1: spec.externalIPs"},
+		"one of two":      {map[string]string{"a.yaml": service, "b.yaml": caught}, 1, "b.yaml, document 1, spec.externalIPs"},
+		"a kind":          {map[string]string{"a.yaml": service, "b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n"}, 1, "b.yaml, document 1, kind"},
+		"nothing is left": {map[string]string{"b.yaml": caught}, 0, "b.yaml, document 1, spec.externalIPs"},
 		"cannot be read":  {map[string]string{"a.yaml": service, "b.yaml": "{"}, 0, "b.yaml"},
 		"nothing refused": {map[string]string{"a.yaml": service}, 1, ""},
 	} {
@@ -145,7 +145,7 @@ func TestRefusedObjectsAreLeftOut(t *testing.T) {
 			}
 			var why []string
 			for _, f := range s.Refused {
-				why = append(why, fmt.Sprintf("%s, document %d: %s", f.File, f.Document, f.Field))
+				why = append(why, f.Place())
 			}
 			if len(s.Objects) != test.left || strings.Join(why, "; ") != test.why {
 				t.Errorf("%d objects, left out for %q", len(s.Objects), why)
@@ -252,7 +252,7 @@ func TestReadFSNamesFilesWithinTheLab(t *testing.T) {
 	}
 	for dir, want := range map[string]string{
 		"solution": "solution/app.yaml, document 1: is not a Kubernetes object: it has no apiVersion",
-		"wrong/x":  `wrong/x/kustomization.yaml, document 1: resources: "../../../other" is not in the submission; remote ones and those outside are not read`,
+		"wrong/x":  `wrong/x/kustomization.yaml, document 1, resources: "../../../other" is not in the submission; remote ones and those outside are not read`,
 		"nowhere":  "nowhere: cannot be read: file does not exist",
 	} {
 		_, err := submission.ReadFS(lab, dir, submission.Limits{})

@@ -81,14 +81,7 @@ func (p *reportPrinter) head(r result.Report) {
 }
 
 func (p *reportPrinter) finding(f result.Finding) {
-	place := f.File
-	if f.Document > 0 {
-		place += fmt.Sprintf(", document %d", f.Document)
-	}
-	if f.Field != "" {
-		place += ", " + f.Field
-	}
-	p.detail("refused", p.clean(place)+": "+p.clean(f.Message))
+	p.detail("refused", p.clean(f.Place())+": "+p.clean(f.Message))
 }
 
 func (p *reportPrinter) check(c result.Check, width int, status result.Status) {

@@ -30,6 +30,9 @@ func Run(ctx context.Context, opts *Options) error {
 		return err
 	}
 	rules, err := opts.rules()
+	if err == nil {
+		err = opts.Pool.Check()
+	}
 	if err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func (o *Options) compare(f *batch.Folder, l *lab.Lab) error {
 		return fault.Inputf("%s holds grades by version %s of lab %s, which is now %s", f.Path, b.Lab.Version, l.ID, l.Version).
 			WithRemedy("to grade again by the new version: --regrade")
 	}
-	b.Lab = result.Lab{ID: l.ID, Title: l.Title, Version: l.Version}
+	b.Lab, b.Points = result.Lab{ID: l.ID, Title: l.Title, Version: l.Version}, l.Points()
 	return nil
 }
 
@@ -197,20 +200,23 @@ func (r *run) work(ctx context.Context, progress *ui.Progress) error {
 
 // grade works on the queue until every submission of the batch has its grade.
 func (r *run) grade(ctx context.Context, store *batch.Store, v *view, progress *ui.Progress, exclusive bool) error {
-	size, err := r.opts.Pool.Size(ctx, exclusive)
-	if err != nil {
-		return err
+	times := batch.DefaultTimes()
+	pending := r.pending(ctx, store, times)
+	var size batch.PoolSize
+	var err error
+	if pending {
+		if size, err = r.opts.Pool.Size(ctx, exclusive); err != nil {
+			return err
+		}
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var working sync.WaitGroup
-	times := batch.DefaultTimes()
-	pending := r.pending(ctx, store, times)
 	if size.Clusters == 0 && pending && r.folder.Book.Queue == "" {
 		return fault.Inputf("--clusters 0 leaves nobody to grade what is queued in %s", r.folder.Path).
 			WithRemedy("leave --clusters out, or share the work: --queue postgres://user@host/database")
 	}
-	if size.Clusters > 0 && pending {
+	if size.Clusters > 0 {
 		progress.Note(fmt.Sprintf("grading in %d of this machine's clusters, %d at a time in each", size.Clusters, size.PerCluster))
 		pool := r.opts.Pool.Pool(r.catalog, size, progress, stop)
 		worker := &batch.Worker{

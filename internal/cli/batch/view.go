@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func (v *view) graded(e batch.Entry, r result.Report, known bool) {
 		name := ui.Clean(e.Student, 60)
 		score, why := fmt.Sprintf("%.4g/%.4g", r.Final(), r.MaxScore), failures(r)
 		if r.Status != result.Graded {
-			score, why = "-", ui.Clean(r.Message, 200)
+			score, why = "-", ui.Clean(cmp.Or(refusals(r), r.Message), 200)
 		}
 		if !v.streams.OutTerminal {
 			fmt.Fprintf(v.streams.Out, "%s\t%s\t%s\t%.1fs\t%s\n", r.Status, ui.Clean(e.Student, 0), score, r.Finished.Sub(r.Started).Seconds(), why)
@@ -75,6 +76,18 @@ func failures(r result.Report) string {
 		return ""
 	}
 	return "failed: " + strings.Join(failed, ", ")
+}
+
+// refusals tells the first thing for which the submission was refused, and how many there are.
+func refusals(r result.Report) string {
+	if len(r.Findings) == 0 {
+		return ""
+	}
+	text := "refused: " + r.Findings[0].String()
+	if more := len(r.Findings) - 1; more > 0 {
+		text = ui.Clean(text, 160) + fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
 }
 
 const barWidth = 30

@@ -37,17 +37,25 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.NodeImage, "node-image", "", "image of the nodes (default: kind's own, else the one that was built or bundled)")
 }
 
+// Check refuses numbers that mean nothing.
+func (f *Flags) Check() error {
+	if f.Clusters < -1 || f.Clusters > 64 {
+		return fault.Inputf("--clusters %d: at least 0 and at most 64", f.Clusters).WithRemedy("leave it out: the machine decides")
+	}
+	if f.Concurrency < 0 || f.Concurrency > 64 {
+		return fault.Inputf("--concurrency %d: at least 1 and at most 64", f.Concurrency).WithRemedy("leave it out: the machine decides")
+	}
+	if f.Recycle < 0 {
+		return fault.Inputf("--recycle %d is negative", f.Recycle).WithRemedy("--recycle 200")
+	}
+	return nil
+}
+
 // Size is how much to do at the same time. exclusive tells that the submissions get in each
 // other's way within one cluster.
 func (f *Flags) Size(ctx context.Context, exclusive bool) (batch.PoolSize, error) {
-	if f.Clusters < -1 || f.Clusters > 64 {
-		return batch.PoolSize{}, fault.Inputf("--clusters %d: at least 0 and at most 64", f.Clusters).WithRemedy("leave it out: the machine decides")
-	}
-	if f.Concurrency < 0 || f.Concurrency > 64 {
-		return batch.PoolSize{}, fault.Inputf("--concurrency %d: at least 1 and at most 64", f.Concurrency).WithRemedy("leave it out: the machine decides")
-	}
-	if f.Recycle < 0 {
-		return batch.PoolSize{}, fault.Inputf("--recycle %d is negative", f.Recycle).WithRemedy("--recycle 200")
+	if err := f.Check(); err != nil {
+		return batch.PoolSize{}, err
 	}
 	if f.Clusters == 0 {
 		return batch.PoolSize{}, nil
