@@ -77,7 +77,7 @@ func (b *builder) platform(ctx context.Context, p platform, docs tree, made *fol
 		}
 		contents[file] = entry{mode: 0o644, body: text}
 	}
-	others, err := b.thirdParty(ctx, p)
+	others, err := b.thirdParty(ctx, labctl)
 	if err != nil {
 		return err
 	}

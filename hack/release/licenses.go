@@ -28,34 +28,25 @@ type component struct {
 	terms         map[string][]byte
 }
 
-// thirdParty gathers the terms of all that is linked into labctl for a platform and into the
-// programs that it embeds.
-func (b *builder) thirdParty(ctx context.Context, p platform) ([]byte, error) {
-	packages := []string{"./cmd/labctl"}
+// thirdParty gathers the terms of all that is linked into labctl and into the programs that it
+// embeds, each as it is built for the platform that it runs on.
+func (b *builder) thirdParty(ctx context.Context, labctl program) ([]byte, error) {
+	packages := map[platform][]string{labctl.platform: {"./" + labctl.name}}
 	for _, app := range b.programs {
-		packages = append(packages, "./"+app.name)
-	}
-	list, err := b.goList(ctx, p, append([]string{"-deps", "-f",
-		"{{.Dir}}\t{{.Standard}}\t{{with .Module}}{{.Main}}\t{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}"}, packages...)...)
-	if err != nil {
-		return nil, err
+		packages[app.platform] = append(packages[app.platform], "./"+app.name)
 	}
 	all := map[string]*component{}
-	for line := range strings.Lines(list) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) < 6 || f[1] == "true" || f[2] == "true" {
-			continue // the standard library is below, and what is ours has our own licence
+	for p, names := range packages {
+		list, err := b.goList(ctx, p, append([]string{"-deps", "-f",
+			"{{.Dir}}\t{{.Standard}}\t{{with .Module}}{{.Main}}\t{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}"}, names...)...)
+		if err != nil {
+			return nil, err
 		}
-		c := all[f[3]]
-		if c == nil {
-			c = &component{name: f[3], version: f[4], terms: map[string][]byte{}}
-			all[f[3]] = c
-		}
-		if err := c.gather(f[0], f[5]); err != nil {
+		if err := gatherAll(all, list); err != nil {
 			return nil, err
 		}
 	}
-	goRoot, err := b.goList(ctx, p, "-f", "{{.Root}}", "std")
+	goRoot, err := b.goList(ctx, labctl.platform, "-f", "{{.Root}}", "std")
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +60,25 @@ func (b *builder) thirdParty(ctx context.Context, p platform) ([]byte, error) {
 		components = append(components, all[name])
 	}
 	return licenseText(components)
+}
+
+// gatherAll reads the terms of a list's packages into the components, by name.
+func gatherAll(all map[string]*component, list string) error {
+	for line := range strings.Lines(list) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) < 6 || f[1] == "true" || f[2] == "true" {
+			continue // the standard library comes by itself, and what is ours has our own licence
+		}
+		c := all[f[3]]
+		if c == nil {
+			c = &component{name: f[3], version: f[4], terms: map[string][]byte{}}
+			all[f[3]] = c
+		}
+		if err := c.gather(f[0], f[5]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // goList asks the go command about packages as they are built for the platform.
