@@ -79,20 +79,22 @@ func (p *Pool) keepPace(ctx context.Context, s *slot, lap int, failed bool) erro
 }
 
 const (
-	// patience is how long a grading may wait for a machine that others keep overloaded.
+	// patience is how long a grading, or the judgement on a cluster, may wait for a machine that
+	// others keep overloaded.
 	patience = 5 * time.Minute
 	// lookAgain lies between two looks at it.
 	lookAgain = 5 * time.Second
 )
 
 // awaitRoom waits until the machine is not overloaded, by gradings of other processes say, or
-// patience ends: what begins on one that is would most likely have to be done over.
-func (p *Pool) awaitRoom(ctx context.Context, site Site) {
+// patience ends: what begins on one that is would most likely have to be done over. It tells
+// whether it had to wait.
+func (p *Pool) awaitRoom(ctx context.Context, site Site) (waited bool) {
 	if site.Strain(ctx) < Overloaded {
-		return
+		return false
 	}
 	if p.add(&p.pace.waiting, 1) == 1 {
-		p.note("the machine has more to do than it can: the next grading waits until it has less")
+		p.note("the machine has more to do than it can: what comes next waits until it has less")
 	}
 	defer p.add(&p.pace.waiting, -1)
 	tick := time.NewTicker(lookAgain)
@@ -101,12 +103,13 @@ func (p *Pool) awaitRoom(ctx context.Context, site Site) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			return true
 		}
 		if site.Strain(ctx) < Overloaded {
-			return
+			break
 		}
 	}
+	return true
 }
 
 // running is how many submissions are being graded. p.mu is held.

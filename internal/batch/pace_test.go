@@ -67,6 +67,38 @@ func TestPoolWaitsForTheMachine(t *testing.T) {
 	}
 }
 
+// A cluster that is silent on an overloaded machine is not made anew for that: it is looked at
+// again when the machine has less to do.
+func TestPoolDoubtsSilenceOfClusters(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ill  bool
+		made int
+	}{"well afterwards": {false, 1}, "as ill as before": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newSites()
+				p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 1}, func(string) {})
+				if _, err := p.Grade(t.Context(), task(1), nil); err != nil {
+					t.Fatal(err)
+				}
+				f.errored, f.silent, f.unsound[0] = true, true, tt.ill
+				time.AfterFunc(time.Millisecond, func() { // while it is graded
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					f.overloaded = time.Now().Add(time.Minute)
+				})
+				if _, err := p.Grade(t.Context(), task(2), nil); (err != nil) != tt.ill {
+					t.Errorf("at fault: %v", err)
+				}
+				f.errored, f.unsound[0] = false, false
+				if _, err := p.Grade(t.Context(), task(3), nil); err != nil || len(f.made) != tt.made {
+					t.Errorf("%v, made %q", err, f.made)
+				}
+			})
+		})
+	}
+}
+
 func TestPace(t *testing.T) {
 	p := pace{most: 8, limit: 8}
 	slow := func(lap, running int, others bool, limit int) {

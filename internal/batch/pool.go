@@ -111,7 +111,7 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 	}
 	suspect := err != nil || report.Status == result.Errored
 	if suspect || p.due(s) {
-		if unsound := telemetry.In(ctx, telemetry.Sound, site.Sound); unsound != nil && ctx.Err() == nil {
+		if unsound := p.unsound(ctx, site); unsound != nil && ctx.Err() == nil {
 			p.close(s, unsound.Error())
 			if suspect {
 				err = fmt.Errorf("cluster %d was at fault: %w", s.n+1, unsound)
@@ -123,6 +123,18 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 	}
 	p.release(s, t.Claims)
 	return report, err
+}
+
+// unsound tells what is wrong with the cluster, or nil. What does not answer on an overloaded
+// machine may do so when that has less to do, and to make it anew would be even more to do.
+func (p *Pool) unsound(ctx context.Context, site Site) error {
+	return telemetry.In(ctx, telemetry.Sound, func(ctx context.Context) error {
+		why := site.Sound(ctx)
+		if why != nil && ctx.Err() == nil && p.awaitRoom(ctx, site) {
+			why = site.Sound(ctx)
+		}
+		return why
+	})
 }
 
 // due tells whether a cluster is to be looked at although nothing was wrong.

@@ -22,6 +22,7 @@ type fakeSites struct {
 	busy    bool // more than that were there
 	// overloaded is until when somebody else keeps the machine so.
 	overloaded time.Time
+	silent     bool             // no cluster answers as long as it is
 	within     map[int][]string // claims, by cluster
 	most       map[int]int
 	clash      bool
@@ -92,7 +93,7 @@ func (s *fakeSite) Grade(ctx context.Context, t Task, _ []byte) (result.Report, 
 func (s *fakeSite) Sound(context.Context) error {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
-	if s.all.unsound[s.n] {
+	if s.all.unsound[s.n] || s.all.silent && time.Now().Before(s.all.overloaded) {
 		return errors.New("a node is gone")
 	}
 	return nil
