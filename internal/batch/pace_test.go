@@ -26,14 +26,18 @@ func TestPoolSuitsTheMachine(t *testing.T) {
 	}
 }
 
-// One that failed alone has nobody else to blame.
+// One that failed alone has nobody else to blame, once it had the machine for itself.
 func TestPoolBelievesWhatFailsAlone(t *testing.T) {
 	f := newSites()
-	f.errored, f.busy = true, true
-	p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 8}, func(string) {})
+	f.errored, f.strained = true, true
+	var notes []string
+	p := NewPool(f, PoolSize{Clusters: 1, PerCluster: 8}, func(note string) { notes = append(notes, note) })
+	if _, err := p.Grade(t.Context(), task(1), nil); !errors.Is(err, errTooMany) || f.alone != 0 || p.State().Limit != 1 {
+		t.Errorf("%v, %d alone, %+v", err, f.alone, p.State())
+	}
 	r, err := p.Grade(t.Context(), task(1), nil)
-	if err != nil || r.Status != result.Errored || p.State().Limit != 8 {
-		t.Errorf("%v, %v, %+v", r.Status, err, p.State())
+	if err != nil || r.Status != result.Errored || f.alone != 1 || len(notes) != 1 {
+		t.Errorf("%v, %v, %d alone, %q", r.Status, err, f.alone, notes)
 	}
 }
 
@@ -111,9 +115,15 @@ func TestPace(t *testing.T) {
 	slow(0, 7, true, 4) // it ran beside the same ones
 	slow(0, 1, true, 4)
 	slow(1, 4, true, 2)
-	slow(2, 1, false, 2) // alone
 	slow(2, 2, true, 1)
-	slow(3, 1, false, 1)
+	if p.alone {
+		t.Error("alone too early")
+	}
+	slow(3, 1, true, 1) // something of another process may have run beside it
+	if !p.alone {
+		t.Error("not alone")
+	}
+	slow(4, 1, false, 1)
 	faster := func(n int, busy bool, limit int) {
 		t.Helper()
 		for range n {
@@ -127,6 +137,10 @@ func TestPace(t *testing.T) {
 	faster(calmFor-1, false, 1)
 	faster(1, true, 1) // it begins anew
 	faster(calmFor-1, false, 1)
-	faster(1, false, 2)
+	faster(1, false, 1) // beside those of other processes first
+	if p.alone {
+		t.Error("still alone")
+	}
+	faster(calmFor, false, 2)
 	faster(100*calmFor, false, 8)
 }

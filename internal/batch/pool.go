@@ -35,6 +35,9 @@ type Sites interface {
 	// Make returns the cluster with the number, from 0 on: the one that is there, unless it is to
 	// be made anew.
 	Make(ctx context.Context, n int, anew bool) (Site, error)
+	// Turn waits until something may run on the machine beside what other processes have running
+	// there, or alone. It runs until end is called.
+	Turn(ctx context.Context, alone bool) (end func(), err error)
 }
 
 // Pool spreads gradings over clusters that it keeps warm. It is a Grader.
@@ -95,13 +98,18 @@ const checkEvery = 10
 func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report, error) {
 	within, end := telemetry.Begin(ctx, telemetry.Room)
 	s, lap, err := p.acquire(within, t.Claims)
-	if err == nil {
-		p.awaitRoom(within, s.site)
-	}
-	end(err)
 	if err != nil {
+		end(err)
 		return result.Report{}, err
 	}
+	finish, err := p.sites.Turn(within, p.alone())
+	end(err)
+	if err != nil {
+		p.release(s, t.Claims)
+		return result.Report{}, err
+	}
+	defer finish()
+	p.awaitRoom(within, s.site)
 	telemetry.Annotate(ctx, slog.Int("labctl.pool.cluster", s.n+1))
 	site := s.site // it stays while something runs in it
 	report, err := site.Grade(ctx, t, archive)
@@ -214,6 +222,11 @@ func (p *Pool) make(ctx context.Context, s *slot) {
 	p.mu.Unlock()
 	for range makings {
 		err = telemetry.In(ctx, telemetry.Make, func(ctx context.Context) (err error) {
+			finish, err := p.sites.Turn(ctx, false)
+			if err != nil {
+				return err
+			}
+			defer finish()
 			site, err = p.sites.Make(ctx, s.n, anew)
 			return err
 		})

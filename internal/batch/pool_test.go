@@ -13,18 +13,21 @@ import (
 
 // fakeSites makes clusters that note what happens in them.
 type fakeSites struct {
-	mu      sync.Mutex
-	made    []string // "0", "1 anew"
-	refuse  int      // how many makings fail
-	unsound map[int]bool
-	errored bool
-	can     int  // submissions at a time, beyond which all of them fail; 0 means any number
-	busy    bool // more than that were there
+	mu       sync.Mutex
+	made     []string // "0", "1 anew"
+	refuse   int      // how many makings fail
+	unsound  map[int]bool
+	errored  bool
+	can      int  // submissions at a time, beyond which all of them fail; 0 means any number
+	busy     bool // more than that were there
+	strained bool // the machine is busy whatever runs
 	// overloaded is until when somebody else keeps the machine so.
 	overloaded time.Time
 	silent     bool             // no cluster answers as long as it is
+	alone      int              // turns that nobody else was to have
 	within     map[int][]string // claims, by cluster
 	most       map[int]int
+	turn       sync.RWMutex
 	clash      bool
 }
 
@@ -42,6 +45,17 @@ func (f *fakeSites) Make(_ context.Context, n int, anew bool) (Site, error) {
 		return nil, errors.New("no space left")
 	}
 	return &fakeSite{f, n}, nil
+}
+
+// Turn notes who is alone.
+func (f *fakeSites) Turn(_ context.Context, alone bool) (func(), error) {
+	if !alone {
+		f.turn.RLock()
+		return f.turn.RUnlock, nil
+	}
+	f.turn.Lock()
+	f.alone++
+	return f.turn.Unlock, nil
 }
 
 type fakeSite struct {
@@ -106,7 +120,7 @@ func (s *fakeSite) Strain(context.Context) Strain {
 	switch {
 	case time.Now().Before(f.overloaded):
 		return Overloaded
-	case f.busy:
+	case f.busy, f.strained:
 		return Busy
 	}
 	return AtLeisure
