@@ -18,9 +18,10 @@ type fakeSites struct {
 	refuse   int      // how many makings fail
 	unsound  map[int]bool
 	errored  bool
-	can      int  // submissions at a time, beyond which all of them fail; 0 means any number
-	busy     bool // more than that were there
-	strained bool // the machine is busy whatever runs
+	can      int             // submissions at a time, beyond which all of them fail; 0 means any number
+	busy     time.Time       // until when the machine tells that more than that were there
+	doomed   map[string]bool // who was there then, by digest
+	strained bool            // the machine is busy whatever runs
 	// overloaded is until when somebody else keeps the machine so.
 	overloaded time.Time
 	silent     bool             // no cluster answers as long as it is
@@ -79,7 +80,12 @@ func (s *fakeSite) Grade(ctx context.Context, t Task, _ []byte) (result.Report, 
 		}
 	}
 	f.most[s.n] = max(f.most[s.n], running)
-	f.busy = f.can > 0 && running > f.can || f.busy && running > 1
+	if f.can > 0 && running > f.can {
+		f.busy = time.Now().Add(50 * time.Millisecond) // what tells it is slow
+		for _, w := range f.within[s.n] {
+			f.doomed[w] = true
+		}
+	}
 	f.mu.Unlock()
 	select {
 	case <-time.After(2 * time.Millisecond):
@@ -98,7 +104,9 @@ func (s *fakeSite) Grade(ctx context.Context, t Task, _ []byte) (result.Report, 
 		}
 	}
 	f.within[s.n] = left
-	if f.unsound[s.n] || f.errored || f.busy {
+	doomed := f.doomed[t.Digest]
+	delete(f.doomed, t.Digest)
+	if f.unsound[s.n] || f.errored || doomed {
 		return failed(t, "no answer"), nil
 	}
 	return full(t, ""), nil
@@ -120,14 +128,14 @@ func (s *fakeSite) Strain(context.Context) Strain {
 	switch {
 	case time.Now().Before(f.overloaded):
 		return Overloaded
-	case f.busy, f.strained:
+	case time.Now().Before(f.busy), f.strained:
 		return Busy
 	}
 	return AtLeisure
 }
 
 func newSites() *fakeSites {
-	return &fakeSites{unsound: map[int]bool{}, within: map[int][]string{}, most: map[int]int{}}
+	return &fakeSites{unsound: map[int]bool{}, doomed: map[string]bool{}, within: map[int][]string{}, most: map[int]int{}}
 }
 
 // gradeAll grades the tasks at the same time, each until it has a report.
