@@ -103,13 +103,14 @@ func (p *Pool) Grade(ctx context.Context, t Task, archive []byte) (result.Report
 		return result.Report{}, err
 	}
 	finish, err := p.sites.Turn(within, p.alone())
-	end(err)
 	if err != nil {
 		p.release(s, t.Claims)
+		end(err)
 		return result.Report{}, err
 	}
 	defer finish()
 	p.awaitRoom(within, s.site)
+	end(nil)
 	telemetry.Annotate(ctx, slog.Int("labctl.pool.cluster", s.n+1))
 	site := s.site // it stays while something runs in it
 	report, err := site.Grade(ctx, t, archive)

@@ -12,8 +12,12 @@ import (
 	"labctl.dev/labctl/internal/home"
 )
 
-// lookAgain lies between two looks at a file that somebody else has locked.
-const lookAgain = 200 * time.Millisecond
+const (
+	// lookAgain lies between two looks at a file that somebody else has locked.
+	lookAgain = 200 * time.Millisecond
+	// aloneTime is how long others may take until they are taken for stopped, and joined.
+	aloneTime = 20 * time.Minute
+)
 
 // Turn implements batch.Sites. The processes of this machine share the lock of one file, or hold
 // it alone; who waits for that keeps everybody else from joining in by the lock of another.
@@ -26,15 +30,20 @@ func (s *Sites) Turn(ctx context.Context, alone bool) (end func(), err error) {
 		return nil, fmt.Errorf("wait for a turn: %w", err)
 	}
 	gate, turn := flock.New(filepath.Join(state, "grading.gate.lock")), flock.New(filepath.Join(state, "grading.turn.lock"))
+	defer func() { _ = gate.Close() }() // the lock ends with the process anyway
 	if _, err := gate.TryLockContext(ctx, lookAgain); err != nil {
 		return nil, fmt.Errorf("wait for a turn: %w", err)
 	}
-	defer func() { _ = gate.Close() }() // the lock ends with the process anyway
-	take := turn.TryRLockContext
 	if alone {
-		take = turn.TryLockContext
+		within, cancel := context.WithTimeout(ctx, aloneTime)
+		_, err = turn.TryLockContext(within, lookAgain)
+		cancel()
 	}
-	if _, err := take(ctx, lookAgain); err != nil {
+	if !alone || err != nil {
+		_, err = turn.TryRLockContext(ctx, lookAgain)
+	}
+	if err != nil {
+		_ = turn.Close()
 		return nil, fmt.Errorf("wait for a turn: %w", err)
 	}
 	return func() { _ = turn.Close() }, nil
