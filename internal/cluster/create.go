@@ -103,7 +103,7 @@ func (c *Clusters) abandon(ctx context.Context, name string, done <-chan error) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 	defer cancel()
-	_, err := c.removeNodes(ctx, name)
+	err := c.removeNodes(ctx, name)
 	if err == nil && done != nil {
 		err = c.removeUntil(ctx, name, done)
 	}
@@ -124,32 +124,39 @@ func (c *Clusters) removeUntil(ctx context.Context, name string, done <-chan err
 	for {
 		select {
 		case <-done: //nolint:errcheck // how kind failed no longer matters
-			_, err := c.removeNodes(ctx, name)
-			return err
+			return c.removeNodes(ctx, name)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			if _, err := c.removeNodes(ctx, name); err != nil {
+			if err := c.removeNodes(ctx, name); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// removeNodes removes the cluster's containers, its nodes and what is attached to it, all
-// at the same time, and tells how many there were.
-func (c *Clusters) removeNodes(ctx context.Context, name string) (int, error) {
-	var names []string
+// removeNodes removes the cluster's containers, all at the same time.
+func (c *Clusters) removeNodes(ctx context.Context, name string) error {
+	ids, err := c.belonging(ctx, name)
+	if err != nil {
+		return err
+	}
+	return c.removeAll(ctx, ids)
+}
+
+// belonging returns the IDs of the cluster's containers, its nodes and what is attached to it.
+func (c *Clusters) belonging(ctx context.Context, name string) ([]string, error) {
+	var ids []string
 	for _, label := range []string{labelCluster, LabelOf} {
 		containers, err := c.engine.Containers(ctx, label+"="+name)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		for _, n := range containers {
-			names = append(names, n.ID)
+			ids = append(ids, n.ID)
 		}
 	}
-	return len(names), c.removeAll(ctx, names)
+	return ids, nil
 }
 
 func (c *Clusters) removeAll(ctx context.Context, names []string) error {

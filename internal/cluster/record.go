@@ -114,8 +114,7 @@ func (c *Clusters) List(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(left)
-	for _, name := range slices.Compact(left) {
+	for _, name := range left {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}

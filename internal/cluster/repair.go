@@ -65,7 +65,7 @@ func (c *Clusters) recreate(
 		return nil, err
 	}
 	end := c.progress.Begin("Removing the broken cluster")
-	_, err = c.removeNodes(ctx, old.Name)
+	err = c.removeNodes(ctx, old.Name)
 	end(err)
 	if err != nil {
 		return nil, fmt.Errorf("remove the broken cluster %q: %w", old.Name, err)

@@ -67,7 +67,7 @@ func nameTaken(err error) bool {
 // clear removes what an interrupted labctl left of a cluster, but not its record.
 func (c *Clusters) clear(ctx context.Context, name string) error {
 	end := c.progress.Begin("Removing what an interrupted run left")
-	_, err := c.removeNodes(ctx, name)
+	err := c.removeNodes(ctx, name)
 	end(err)
 	if err != nil {
 		return fmt.Errorf("remove the half-made cluster %q: %w", name, err)
@@ -154,12 +154,15 @@ func (c *Clusters) Down(ctx context.Context, name string) (removed bool, err err
 			return false, err
 		}
 	}
-	count, err := c.removeNodes(ctx, name)
+	ids, err := c.belonging(ctx, name)
+	if err == nil {
+		err = c.removeAll(ctx, ids)
+	}
 	if err != nil {
 		return false, fmt.Errorf("remove cluster %q: %w", name, err)
 	}
 	if f.record == nil {
-		return count > 0, nil
+		return len(ids) > 0, nil
 	}
 	// The context of a cluster that is gone must not keep its record alive: say it, go on.
 	unexported := c.kind.Unexport(name, f.record.Kubeconfig)

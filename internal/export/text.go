@@ -149,7 +149,10 @@ func findingText(f result.Finding) string {
 	return place(f) + ": " + line(f.Message, textLimit)
 }
 
-func place(f result.Finding) string { return line(f.Place(), nameLimit) }
+func place(f result.Finding) string {
+	f.File, f.Field = line(f.File, nameLimit), line(f.Field, nameLimit)
+	return f.Place()
+}
 
 // checkText says in lines why a check has its verdict. Where it passed, the message is enough.
 func checkText(c result.Check) []string {

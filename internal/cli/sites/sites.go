@@ -49,6 +49,18 @@ const makeTime = 15 * time.Minute
 // mostNames is how many processes and clusters can share a machine.
 const mostNames = 256
 
+// stateFolder returns labctl's folder for what must not be lost, which is there then.
+func stateFolder() (string, error) {
+	state, err := home.State()
+	if err == nil {
+		err = os.MkdirAll(state, 0o700)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the state folder: %w", err)
+	}
+	return state, nil
+}
+
 // name returns the name of the cluster with the number: the first that no other process on
 // this machine grades in.
 func (s *Sites) name(n int, state string) (string, error) {
@@ -56,9 +68,6 @@ func (s *Sites) name(n int, state string) (string, error) {
 	defer s.mu.Unlock()
 	if name, ok := s.mine[n]; ok {
 		return name, nil
-	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return "", fmt.Errorf("choose a cluster to grade in: %w", err)
 	}
 	for i := range mostNames {
 		name := fmt.Sprintf("%s-batch-%d", s.Flags.Name, i+1)
@@ -88,7 +97,7 @@ func (s *Sites) Make(ctx context.Context, n int, anew bool) (batch.Site, error) 
 	if err != nil {
 		return nil, err
 	}
-	state, err := home.State()
+	state, err := stateFolder()
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,10 @@ package sites
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"labctl.dev/labctl/internal/home"
 )
 
 const (
@@ -22,10 +19,7 @@ const (
 // Turn implements batch.Sites. The processes of this machine share the lock of one file, or hold
 // it alone; who waits for that keeps everybody else from joining in by the lock of another.
 func (s *Sites) Turn(ctx context.Context, alone bool) (end func(), err error) {
-	state, err := home.State()
-	if err == nil {
-		err = os.MkdirAll(state, 0o700)
-	}
+	state, err := stateFolder()
 	if err != nil {
 		return nil, fmt.Errorf("wait for a turn: %w", err)
 	}

@@ -9,8 +9,7 @@ import (
 
 // Others share a turn; who is to be alone waits for all of them, and none joins in meanwhile.
 func TestTurn(t *testing.T) {
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	t.Setenv("LABCTL_STATE", t.TempDir())
 	take := func(alone bool) (end func()) {
 		t.Helper()
 		end, err := new(Sites).Turn(t.Context(), alone)
