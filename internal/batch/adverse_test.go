@@ -87,3 +87,32 @@ func ofAnotherTime(t *testing.T, s *Store) {
 		t.Errorf("%v, %v", all, err)
 	}
 }
+
+func TestJobLostOnItsWay(t *testing.T) {
+	lostOnItsWay(t, openFile(t), "jsonb_array($1)")
+}
+
+// lostOnItsWay sees graded what the queue counts as with a worker that lives, and that never got
+// there. What the worker is at for longer than that takes stays with it.
+func lostOnItsWay(t *testing.T, s *Store, array string) {
+	t.Helper()
+	add(t, s, task(1))
+	giveOut(t, s, array, NewID(t.Name())) // as work calls its worker
+	add(t, s, task(2))
+	g := newStand()
+	g.took = 3 * quickTimes().Dead
+	for key, grade := range work(t, s, g, task(1), task(2)) {
+		if grade.Attempts != 1 || g.graded[key.Digest] != 1 {
+			t.Errorf("%s was graded %d times, in attempt %d", key.Digest, g.graded[key.Digest], grade.Attempts)
+		}
+	}
+}
+
+// giveOut makes what waits count as somebody's. array makes an array of $1.
+func giveOut(t *testing.T, s *Store, array, worker string) {
+	t.Helper()
+	_, err := s.db.ExecContext(t.Context(), "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = CURRENT_TIMESTAMP, attempted_by = "+array+" WHERE state = 'available'", worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+}

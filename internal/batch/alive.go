@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -69,7 +70,30 @@ func (s *Store) Workers(ctx context.Context, within time.Duration) ([]Activity, 
 // takeOver puts back what is with workers that have been silent for too long. A sign of life from a
 // time to come is none: it was given before the clock was set back.
 func (s *Store) takeOver(ctx context.Context, dead time.Duration) error {
-	return s.putBack(ctx, "AND NOT EXISTS (SELECT 1 FROM labctl_worker w WHERE w.id = attempted_by[array_upper(attempted_by, 1)] AND ABS("+s.say.now+fmt.Sprintf(" - w.beat) < %d)", dead.Milliseconds()))
+	return s.putBack(ctx, "AND NOT EXISTS (SELECT 1 FROM labctl_worker w WHERE w.id = "+s.say.holder+" AND ABS("+s.say.now+fmt.Sprintf(" - w.beat) < %d)", dead.Milliseconds()))
+}
+
+// held lists the jobs that the queue counts as the worker's.
+func (s *Store) held(ctx context.Context, id string) ([]int64, error) {
+	jobs, err := query(ctx, s.db, scanID, "SELECT id FROM river_job WHERE state = 'running' AND kind = '"+jobKind+"' AND "+s.say.holder+" = $1", id)
+	if err != nil {
+		return nil, fmt.Errorf("list what worker %s holds: %w", id, err)
+	}
+	return jobs, nil
+}
+
+// letGo puts back jobs that the worker holds.
+func (s *Store) letGo(ctx context.Context, id string, jobs []int64) error {
+	text := make([]string, len(jobs))
+	for i, job := range jobs {
+		text[i] = strconv.FormatInt(job, 10)
+	}
+	return s.putBack(ctx, "AND "+s.say.holder+" = $1 AND id IN ("+strings.Join(text, ", ")+")", id)
+}
+
+func scanID(row *sql.Rows) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
 }
 
 // hasten makes jobs of the queues due that wait for longer than any is told to: they were told by
@@ -92,13 +116,10 @@ func (s *Store) TakeOverAll(ctx context.Context) error { return s.putBack(ctx, "
 
 // putBack makes jobs available that are running and meet the condition. That a worker died
 // does not count as one of the attempts.
-func (s *Store) putBack(ctx context.Context, condition string) error {
+func (s *Store) putBack(ctx context.Context, condition string, args ...any) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		jobs, err := query(ctx, tx, func(row *sql.Rows) (id int64, err error) {
-			err = row.Scan(&id)
-			return id, err
-		},
-			"UPDATE river_job SET state = 'available', attempt = attempt - 1 WHERE state = 'running' AND attempt > 0 AND kind = '"+jobKind+"' "+condition+" RETURNING id")
+		jobs, err := query(ctx, tx, scanID,
+			"UPDATE river_job SET state = 'available', attempt = attempt - 1 WHERE state = 'running' AND attempt > 0 AND kind = '"+jobKind+"' "+condition+" RETURNING id", args...)
 		if err != nil {
 			return err
 		}

@@ -192,10 +192,14 @@ func TestServersClock(t *testing.T) {
 
 	// What is with a worker of a time to come is with nobody.
 	add(t, s, task(3))
-	if _, err := s.db.ExecContext(t.Context(), "UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['ahead'] WHERE state = 'available'"); err != nil {
-		t.Fatal(err)
-	}
+	giveOut(t, s, "ARRAY[$1]", "ahead")
 	work(t, s, newStand(), task(3))
+}
+
+// What a server gave out, and what never got to its worker.
+func TestJobLostOnItsWayFromAServer(t *testing.T) {
+	_, s := openServer(t)
+	lostOnItsWay(t, s, "ARRAY[$1]")
 }
 
 // A worker that starts while the server is away waits for it.

@@ -74,6 +74,7 @@ type dialect struct {
 	millis         func(column string) string // a time as those
 	in             func(seconds int) string   // a time to come, by the same clock
 	elements       string                     // those of $1, which is an array in JSON, as rows
+	holder         string                     // who took a job last
 	shared         bool                       // several processes work at the same time
 }
 
@@ -91,6 +92,7 @@ func OpenFile(ctx context.Context, name string) (*Store, error) {
 		millis:   func(c string) string { return "CAST(unixepoch(" + c + ", 'subsec') * 1000 AS INTEGER)" },
 		in:       func(seconds int) string { return fmt.Sprintf("datetime('now', '+%d seconds', 'subsec')", seconds) },
 		elements: "SELECT value FROM json_each($1)",
+		holder:   "json_extract(attempted_by, '$[#-1]')",
 	}}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the queue %s: %w", name, err), db.Close())
@@ -134,6 +136,7 @@ func connect(ctx context.Context, address string) (*Store, *url.URL, error) {
 		millis:   func(c string) string { return "CAST(extract(epoch FROM " + c + ") * 1000 AS BIGINT)" },
 		in:       func(seconds int) string { return fmt.Sprintf("clock_timestamp() + interval '%d seconds'", seconds) },
 		elements: "SELECT json_array_elements_text($1::json)",
+		holder:   "attempted_by[array_upper(attempted_by, 1)]",
 		shared:   true,
 	}}
 	if err := db.PingContext(ctx); err != nil {

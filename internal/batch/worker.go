@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -188,6 +190,7 @@ const stopTime = 4 * time.Second
 func (w *Worker) live(ctx context.Context) {
 	tick := time.NewTicker(w.Times.Beat)
 	defer tick.Stop()
+	missing := map[int64]time.Time{}
 	for {
 		// A server that is out of reach for a moment is asked again at the next tick; if it stays
 		// so, somebody else takes over, and whoever writes first counts.
@@ -198,6 +201,9 @@ func (w *Worker) live(ctx context.Context) {
 		if err == nil && w.Store.say.shared {
 			err = w.Store.takeOver(ctx, w.Times.Dead)
 		}
+		if err == nil {
+			err = w.disown(ctx, missing)
+		}
 		if err != nil && ctx.Err() == nil {
 			w.lost(err)
 		}
@@ -207,6 +213,33 @@ func (w *Worker) live(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// disown puts back jobs that the queue counts as this worker's, and that never got here: the server,
+// the way to it or the patience with it ended after it had given them out, and before that was
+// heard. To be told from those that are on their way, they must be missing for as long as makes a
+// worker count as dead. missing is what was, and since when.
+func (w *Worker) disown(ctx context.Context, missing map[int64]time.Time) error {
+	held, err := w.Store.held(ctx, w.ID)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	held = slices.DeleteFunc(held, func(job int64) bool { return w.doing[job] != "" })
+	w.mu.Unlock()
+	maps.DeleteFunc(missing, func(job int64, _ time.Time) bool { return !slices.Contains(held, job) })
+	var lost []int64
+	for _, job := range held {
+		if since, before := missing[job]; !before {
+			missing[job] = time.Now()
+		} else if time.Since(since) > w.Times.Dead {
+			lost = append(lost, job)
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return w.Store.letGo(ctx, w.ID, lost)
 }
 
 func (w *Worker) activities() []string {
