@@ -33,7 +33,7 @@ func TestBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.wait(t)
-	engine(t, "rm", "--force", cluster()+"-batch-1-worker2")
+	engine(t, "rm", "--force", "--volumes", cluster()+"-batch-1-worker2")
 
 	o := run(t, 20*time.Minute, args...)
 	t.Logf("%s\n%s", o.stdout, o.stderr)
