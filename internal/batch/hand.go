@@ -19,7 +19,7 @@ import (
 // It makes no tables, so that its role in the database needs few rights (docs/ci.md lists them),
 // and keeps no connection open while it waits, since a whole class may do so at the same time.
 func JoinServer(ctx context.Context, address string) (*Store, error) {
-	s, parsed, err := connect(ctx, address)
+	s, parsed, err := connect(ctx, address, maxSilence)
 	if err != nil {
 		return nil, err
 	}

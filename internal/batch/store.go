@@ -12,19 +12,15 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"strings"
 	"syscall"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"modernc.org/sqlite" // also the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"labctl.dev/labctl/internal/fault"
 	"labctl.dev/labctl/internal/result"
 )
 
@@ -99,81 +95,6 @@ func OpenFile(ctx context.Context, name string) (*Store, error) {
 	}
 	return s, nil
 }
-
-// serverConnections is how many connections a process uses at most. A grading needs one for some
-// milliseconds; PostgreSQL gives out 100 unless it is told otherwise, and a fleet shares them.
-const serverConnections = 4
-
-// OpenServer connects to a PostgreSQL server, which workers on any number of machines share.
-// address is a URL, as in "postgres://user@host/database".
-func OpenServer(ctx context.Context, address string) (*Store, error) {
-	s, parsed, err := connect(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	s.db.SetMaxOpenConns(serverConnections)
-	// The server makes a process for each one: those that come and go cost it more than all the rest.
-	s.db.SetMaxIdleConns(serverConnections)
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(unreachable(parsed, err), s.Close())
-	}
-	return s, nil
-}
-
-// connect finds the server and is let in.
-func connect(ctx context.Context, address string) (*Store, *url.URL, error) {
-	parsed, err := ParseAddress(address)
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return nil, nil, unreachable(parsed, err)
-	}
-	s := &Store{db: db, driver: riverdatabasesql.New(db), say: dialect{
-		blob: "BYTEA", identity: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-		now:      "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-		millis:   func(c string) string { return "CAST(extract(epoch FROM " + c + ") * 1000 AS BIGINT)" },
-		in:       func(seconds int) string { return fmt.Sprintf("clock_timestamp() + interval '%d seconds'", seconds) },
-		elements: "SELECT json_array_elements_text($1::json)",
-		holder:   "attempted_by[array_upper(attempted_by, 1)]",
-		shared:   true,
-	}}
-	if err := db.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(unreachable(parsed, err), db.Close())
-	}
-	return s, parsed, nil
-}
-
-// ParseAddress reads the address of a server's queue. The error does not repeat it: it may hold
-// a password.
-func ParseAddress(address string) (*url.URL, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return nil, fault.Inputf("the queue is not named as postgres://user@host/database").WithRemedy("labctl batch --help")
-	}
-	return parsed, nil
-}
-
-// unreachable never prints the password.
-func unreachable(address *url.URL, err error) error {
-	text := err.Error()
-	if password, ok := address.User.Password(); ok && password != "" {
-		text = strings.ReplaceAll(text, password, "xxxxx")
-	}
-	return fault.Environmentf("%w", &redacted{fmt.Sprintf("the queue %s: %s", address.Redacted(), text), err}).
-		WithRemedy("see that PostgreSQL runs and lets you in: psql '%s'", address.Redacted())
-}
-
-// redacted is an error whose own text is not to be printed.
-type redacted struct {
-	text  string
-	cause error
-}
-
-func (r *redacted) Error() string { return r.text }
-
-func (r *redacted) Unwrap() error { return r.cause }
 
 // Close ends all use of the database.
 func (s *Store) Close() error { return s.db.Close() }
