@@ -144,7 +144,9 @@ func TestFollowWithoutAServer(t *testing.T) {
 	troubles, restarted := 0, false
 	var working sync.WaitGroup
 	follow := func() error {
-		return folder.Follow(t.Context(), s, times, Follower{
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		return folder.Follow(ctx, s, times, Follower{
 			Graded: func(Entry, result.Report, bool) {}, Finish: func(*result.Report) error { return nil },
 			Progress: func(p Progress) {
 				if p.Trouble == "" {
