@@ -161,7 +161,7 @@ func (s *Store) closeOff(ctx context.Context, batch string) error {
 		WHERE t.batch = $1 AND g.digest IS NULL
 		AND j.state IN ('cancelled', 'discarded') AND j.finalized_at IS NOT NULL`, batch)
 	if err != nil {
-		return fmt.Errorf("look for what was given up: %w", err)
+		return fmt.Errorf("ask how the gradings stand: %w", err)
 	}
 	for _, t := range lost {
 		g := Grade{Key: t.Key, Report: failed(t, "the grading was given up")}
