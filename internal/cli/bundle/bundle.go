@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +92,11 @@ func Save(ctx context.Context, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(opts.Streams.Out, "Saved %s\nNext, on the other machine: labctl bundle load %s\n", summary(b), opts.Path)
+	file, err := os.Stat(opts.Path)
+	if err != nil {
+		return fmt.Errorf("look at the bundle: %w", err)
+	}
+	fmt.Fprintf(opts.Streams.Out, "Saved %s, in a file of %s\nNext, on the other machine: labctl bundle load %s\n", summary(b), size(file.Size()), opts.Path)
 	return nil
 }
 
