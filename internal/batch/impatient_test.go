@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,14 +88,17 @@ func TestSlowConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, far := pipe(t)
 		const size = 1 << 20
-		go func() {
+		var reading sync.WaitGroup
+		reading.Go(func() {
 			for b := make([]byte, 16<<10); ; {
 				<-time.After(20 * time.Second)
 				if _, err := io.ReadFull(far, b); err != nil {
 					return
 				}
 			}
-		}()
+		})
+		defer reading.Wait()
+		defer func() { _ = far.Close() }() // ends the reading
 		began := time.Now()
 		if n, err := c.Write(make([]byte, size)); n != size || err != nil {
 			t.Errorf("%d bytes: %v", n, err)

@@ -149,7 +149,7 @@ func (c *impatient) Read(b []byte) (int, error) {
 // Write goes by small steps: that much takes long is not silence.
 func (c *impatient) Write(b []byte) (n int, err error) {
 	const step = 32 << 10
-	for first := true; first || n < len(b); first = false {
+	for n < len(b) {
 		if err := c.limit(&c.write, c.Conn.SetWriteDeadline); err != nil {
 			return n, err
 		}
