@@ -164,40 +164,6 @@ func (m *markdown) wrap(line string) {
 	}
 }
 
-// wrapped breaks a line at spaces only: no option of a command is torn from its dash. A word
-// that is wider than the width stays whole.
-func wrapped(line string, width int) []string {
-	var lines []string
-	current, used := "", 0
-	for i, word := range strings.Split(line, " ") {
-		w := ansi.StringWidth(word)
-		if i > 0 && used+1+w > width {
-			style := openStyle(current)
-			if style != "" {
-				current += "\x1b[m"
-			}
-			lines = append(lines, current)
-			current, used = style+word, w
-			continue
-		}
-		if i > 0 {
-			current, used = current+" ", used+1
-		}
-		current, used = current+word, used+w
-	}
-	return append(lines, current)
-}
-
-// openStyle returns the style that is still set at the end of the text, or "". It ends with
-// the line, so that it does not colour what stands beside a cell or before a hanging line.
-func openStyle(text string) string {
-	all := regexp.MustCompile("\x1b\\[[0-9;]*m").FindAllString(text, -1)
-	if len(all) == 0 || all[len(all)-1] == "\x1b[m" || all[len(all)-1] == "\x1b[0m" {
-		return ""
-	}
-	return all[len(all)-1]
-}
-
 // markdownStyle is labctl's own: bold, faint and the eight ANSI colours, which follow the
 // colours that the user chose for the terminal, dark or light.
 func markdownStyle() gansi.StyleConfig {

@@ -223,24 +223,26 @@ func (p *Progress) line(text string) {
 	fmt.Fprintln(p.out, text)
 }
 
-// redraw replaces the active block, printing permanent text above it; the lock is held.
+// redraw replaces the active block, printing permanent text above it; the lock is held. Lines
+// are replaced one by one, and what is left below is erased afterwards: to erase all first
+// flickers, and tmux keeps what is erased from the top of the screen as lines to scroll back to.
 func (p *Progress) redraw(above string) {
-	var b strings.Builder
-	if p.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", p.drawn)
-	}
-	b.WriteString("\r\x1b[J")
-	b.WriteString(above)
+	var text strings.Builder
+	text.WriteString(above)
 	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 	for _, s := range p.active {
-		text := fmt.Sprintf("%c %s %s", frames[p.frame%len(frames)], s.name, Duration(time.Since(s.start)))
-		b.WriteString(cut(text, p.width()) + "\n")
+		line := fmt.Sprintf("%c %s %s", frames[p.frame%len(frames)], s.name, Duration(time.Since(s.start)))
+		text.WriteString(cut(line, p.width()) + "\n")
 	}
 	for _, line := range p.foot {
-		b.WriteString(cut(line, p.width()) + "\n")
+		text.WriteString(cut(line, p.width()) + "\n")
+	}
+	up := ""
+	if p.drawn > 0 {
+		up = fmt.Sprintf("\x1b[%dA", p.drawn)
 	}
 	p.drawn = len(p.active) + len(p.foot)
-	_, _ = io.WriteString(p.out, b.String())
+	_, _ = io.WriteString(p.out, up+"\r\x1b[K"+strings.ReplaceAll(text.String(), "\n", "\n\x1b[K")+"\x1b[J")
 }
 
 // cut keeps a line from being broken.

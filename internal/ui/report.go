@@ -11,10 +11,10 @@ import (
 // textLimit bounds, in runes, one field of a report on a terminal.
 const textLimit = 400
 
-// WriteReport prints a report: marks and colours on a terminal, words and tabs in a pipe,
-// where nothing is cut off.
-func WriteReport(w io.Writer, terminal bool, r result.Report) error {
-	p := reportPrinter{terminal: terminal}
+// WriteReport prints a report: marks and colours on a terminal of so many columns, words and
+// tabs in a pipe (0 columns), where nothing is cut off.
+func WriteReport(w io.Writer, columns int, r result.Report) error {
+	p := newReportPrinter(columns)
 	p.head(r)
 	for _, f := range r.Findings {
 		p.finding(f)
@@ -31,16 +31,16 @@ func WriteReport(w io.Writer, terminal bool, r result.Report) error {
 }
 
 // WriteCheck prints one check as WriteReport does, for who shows them one by one.
-func WriteCheck(w io.Writer, terminal bool, width int, c result.Check) error {
-	p := reportPrinter{terminal: terminal}
+func WriteCheck(w io.Writer, columns, width int, c result.Check) error {
+	p := newReportPrinter(columns)
 	p.check(c, width, result.Graded)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
 // WriteHead prints only the first line of a report.
-func WriteHead(w io.Writer, terminal bool, r result.Report) error {
-	p := reportPrinter{terminal: terminal}
+func WriteHead(w io.Writer, columns int, r result.Report) error {
+	p := newReportPrinter(columns)
 	p.head(r)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -58,6 +58,11 @@ func Width(names []string) int {
 type reportPrinter struct {
 	strings.Builder
 	terminal bool
+	columns  int
+}
+
+func newReportPrinter(columns int) reportPrinter {
+	return reportPrinter{terminal: columns > 0, columns: columns}
 }
 
 func (p *reportPrinter) clean(text string) string {
@@ -120,7 +125,7 @@ func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
 
 func (p *reportPrinter) detail(name, text string) {
 	if p.terminal {
-		fmt.Fprintf(p, "  %-5s  %s\n", Paint(true, Faint, fmt.Sprintf("%-5s", name)), text)
+		fmt.Fprintln(p, Beside("  "+Paint(true, Faint, fmt.Sprintf("%-5s", name))+"  ", text, p.columns))
 		return
 	}
 	fmt.Fprintf(p, "\t%s\t%s\n", name, text)

@@ -162,7 +162,7 @@ func (b *bench) shower(progress *ui.Progress) func([]result.Check) {
 			if i < 0 {
 				return
 			}
-			progress.Above(func() { _ = ui.WriteCheck(b.opts.Streams.Out, true, width, have[i]) })
+			progress.Above(func() { _ = ui.WriteCheck(b.opts.Streams.Out, b.opts.Streams.Columns(), width, have[i]) })
 			printed++
 		}
 	}
@@ -177,9 +177,9 @@ func (b *bench) report(r result.Report, changes []student.Change) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(r)
 	case b.opts.Streams.OutTerminal:
-		err = ui.WriteHead(out, true, r)
+		err = ui.WriteHead(out, b.opts.Streams.Columns(), r)
 	default:
-		err = ui.WriteReport(out, false, r)
+		err = ui.WriteReport(out, 0, r)
 	}
 	if err != nil {
 		return fmt.Errorf("print the report: %w", err)
@@ -213,6 +213,9 @@ func (b *bench) told(changes []student.Change) []string {
 	}
 	if len(lost) > 0 {
 		lines = append(lines, "Regression (passed before, fails now): "+join(lost))
+	}
+	if b.opts.Step != "" { // who asks for a step that is complete goes on, whoever saw it turn green
+		green = append(green, ids(b.checks)...)
 	}
 	return append(lines, b.outlook(b.standing(), nil, green)...)
 }

@@ -61,7 +61,7 @@ func (p *plain) judged(c result.Check) {
 		fmt.Fprintf(&b, "regression\t%s\n", c.ID)
 	}
 	p.passed[c.ID] = p.passed[c.ID] || c.Status == result.Passed
-	_ = ui.WriteCheck(&b, false, 0, c) // a builder takes everything
+	_ = ui.WriteCheck(&b, 0, 0, c) // a builder takes everything
 	if key := string(c.Status) + c.Message; key != p.last[c.ID] {
 		p.last[c.ID] = key
 		fmt.Fprint(p.bench.opts.Streams.Out, b.String())

@@ -147,17 +147,8 @@ func (m model) details() []string {
 
 // detail is a name and a text, which is wrapped beside it.
 func (m model) detail(name, text string) []string {
-	const indent = 9
-	text = lipgloss.Wrap(ui.Clean(text, detailLimit), max(20, m.width-indent), " ")
-	var lines []string
-	for i, line := range strings.Split(text, "\n") {
-		head := strings.Repeat(" ", indent)
-		if i == 0 {
-			head = "  " + ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name)) + "  "
-		}
-		lines = append(lines, head+strings.TrimSpace(line))
-	}
-	return lines
+	head := "  " + ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name)) + "  "
+	return strings.Split(ui.Beside(head, ui.Clean(text, detailLimit), m.width), "\n")
 }
 
 // bottom is what happened, what to do next, and the keys.

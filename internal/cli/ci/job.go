@@ -210,5 +210,5 @@ func (j *job) gradeOne(ctx context.Context, h *handed) error {
 		target.Explain(&h.report, err)
 	}
 	p.Close()
-	return ui.WriteReport(j.opts.Streams.Err, false, h.report.ForStudent())
+	return ui.WriteReport(j.opts.Streams.Err, 0, h.report.ForStudent())
 }

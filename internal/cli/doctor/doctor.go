@@ -117,9 +117,9 @@ func (o *Options) print(findings []Finding) {
 		case Failure:
 			mark, style = "✗", ui.Red
 		}
-		fmt.Fprintf(w, "%s %-*s  %s\n", ui.Paint(true, style, mark), width, f.Check, f.Found)
+		fmt.Fprintln(w, ui.Beside(fmt.Sprintf("%s %-*s  ", ui.Paint(true, style, mark), width, f.Check), f.Found, o.Streams.Columns()))
 		if f.Remedy != "" {
-			fmt.Fprintf(w, "  %-*s  %s\n", width, "", ui.Paint(true, ui.Faint, "remedy: ")+f.Remedy)
+			fmt.Fprintln(w, ui.Beside(fmt.Sprintf("  %-*s  %s", width, "", ui.Paint(true, ui.Faint, "remedy: ")), f.Remedy, o.Streams.Columns()))
 		}
 	}
 	if worst(findings) == Failure {

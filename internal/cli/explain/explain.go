@@ -156,7 +156,7 @@ func (o *Options) evidence(e result.Evidence) {
 	if e.Class != "" && !strings.Contains(got, e.Class) {
 		got = e.Class + ": " + got
 	}
-	fmt.Fprintf(o.Streams.Out, "  %s %s → %s\n", level, ui.Clean(e.From, 0), ui.Clean(e.To, 0))
+	o.line("  "+level+" ", e.From+" → "+e.To)
 	detail := "got " + got
 	if e.Answered != "" {
 		detail += ", answered by " + e.Answered
@@ -164,17 +164,21 @@ func (o *Options) evidence(e result.Evidence) {
 	if e.Count > 1 {
 		detail += fmt.Sprintf(", %d times", e.Count)
 	}
-	if e.Seconds > 0 {
+	if e.Seconds > 0 && !strings.Contains(got, " after ") { // a failure says itself how long it took
 		detail += fmt.Sprintf(", after %.0f ms", e.Seconds*1000)
 	}
-	fmt.Fprintf(o.Streams.Out, "      %s\n", ui.Clean(detail, 0))
+	o.line("      ", detail)
 	if !e.OK && e.Want != "" {
-		fmt.Fprintf(o.Streams.Out, "      wanted %s\n", ui.Clean(e.Want, 0))
+		o.line("      wanted ", e.Want)
 	}
 }
 
 func (o *Options) field(name, text string) {
 	if text != "" {
-		fmt.Fprintf(o.Streams.Out, "  %-8s %s\n", name, ui.Clean(strings.TrimSpace(text), 0))
+		o.line(fmt.Sprintf("  %-8s ", name), strings.TrimSpace(text))
 	}
+}
+
+func (o *Options) line(head, text string) {
+	fmt.Fprintln(o.Streams.Out, ui.Beside(head, ui.Clean(text, 0), o.Streams.Columns()))
 }

@@ -155,7 +155,7 @@ func output(opts *Options, r result.Report, table bool) error {
 	if !table {
 		return nil
 	}
-	if err := ui.WriteReport(opts.Streams.Out, opts.Streams.OutTerminal, r); err != nil {
+	if err := ui.WriteReport(opts.Streams.Out, opts.Streams.Columns(), r); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
 	if opts.JSON != "" {

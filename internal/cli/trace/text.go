@@ -12,14 +12,15 @@ import (
 // textLimit bounds, in runes, one field on a terminal.
 const textLimit = 300
 
-// write prints the trace: marks and colours on a terminal, words and tabs in a pipe.
-func write(w io.Writer, terminal bool, t *trace.Trace) error {
-	p := &printer{terminal: terminal}
+// write prints the trace: marks and colours on a terminal of so many columns, words and tabs in
+// a pipe (0 columns).
+func write(w io.Writer, columns int, t *trace.Trace) error {
+	p := &printer{terminal: columns > 0, columns: columns}
 	p.head(t)
 	for _, path := range t.Paths {
 		p.path(path)
 	}
-	if terminal && len(t.Endpoints) > 0 {
+	if p.terminal && len(t.Endpoints) > 0 {
 		fmt.Fprintln(p, "Endpoints, asked directly:")
 	}
 	for _, e := range t.Endpoints {
@@ -35,6 +36,7 @@ func write(w io.Writer, terminal bool, t *trace.Trace) error {
 type printer struct {
 	strings.Builder
 	terminal bool
+	columns  int
 }
 
 // clean makes a field safe to print: names and values come from the cluster.
@@ -174,7 +176,7 @@ func (p *printer) endpoint(e trace.Endpoint) {
 
 func (p *printer) detail(name, text string) {
 	if p.terminal {
-		fmt.Fprintf(p, "  %s  %s\n", ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name)), p.clean(text))
+		fmt.Fprintln(p, ui.Beside("  "+ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name))+"  ", p.clean(text), p.columns))
 		return
 	}
 	fmt.Fprintf(p, "\t%s\t%s\n", name, p.clean(text))

@@ -172,7 +172,7 @@ func (opts *Options) output(t *trace.Trace) error {
 	case opts.Dot:
 		return writeDot(opts.Streams.Out, t)
 	}
-	if err := write(opts.Streams.Out, opts.Streams.OutTerminal, t); err != nil {
+	if err := write(opts.Streams.Out, opts.Streams.Columns(), t); err != nil {
 		return err
 	}
 	if next := next(t); next != "" {

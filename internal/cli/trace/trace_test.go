@@ -33,10 +33,10 @@ func half() *trace.Trace {
 
 func TestText(t *testing.T) {
 	var pipe, screen strings.Builder
-	if err := write(&pipe, false, half()); err != nil {
+	if err := write(&pipe, 0, half()); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(&screen, true, half()); err != nil {
+	if err := write(&screen, 80, half()); err != nil {
 		t.Fatal(err)
 	}
 	want := `service	shop	web	NodePort	app=web
