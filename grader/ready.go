@@ -131,9 +131,12 @@ func (s *Session) census(st *kube.State, t lab.Tier) census {
 		c.why = strings.Join(waiting, "; ")
 		for _, p := range c.troubled {
 			if why, final := Stuck(p); why != "" {
-				c.why, c.hopeless = fmt.Sprintf("pod/%s: %s", p.Name, why), final
+				c.why, c.hopeless, c.hint = fmt.Sprintf("pod/%s: %s", p.Name, why), final, ""
 				if final {
 					break
+				}
+				if unschedulable(p) {
+					c.hint = "no node suits the pod, and `kubectl describe pods` ends with why; pods that are on their way out or of an older version still take up their nodes"
 				}
 			}
 		}

@@ -61,6 +61,7 @@ type blockKind int
 
 const (
 	prose blockKind = iota
+	aside           // a paragraph that goes on with a list's item after a code block
 	code
 	table
 )
@@ -71,9 +72,12 @@ type block struct {
 	lines []string
 }
 
+// blank says whether nothing is in the block yet but empty lines.
+func (b block) blank() bool { return strings.TrimSpace(strings.Join(b.lines, "")) == "" }
+
 // blocksOf cuts a text into prose, code blocks (without their fences) and tables.
 func blocksOf(text string) []block {
-	blocks := []block{{}}
+	blocks, indented := []block{{}}, regexp.MustCompile(`^ +[^ ]`)
 	add := func(kind blockKind, line string) {
 		if last := &blocks[len(blocks)-1]; last.kind == kind {
 			last.lines = append(last.lines, line)
@@ -95,6 +99,10 @@ func blocksOf(text string) []block {
 			blocks = append(blocks, block{kind: code})
 		case strings.HasPrefix(trimmed, "|"):
 			add(table, trimmed)
+		case !indented.MatchString(line) || itemStart.MatchString(line):
+			add(prose, line)
+		case len(blocks) > 1 && blocks[len(blocks)-1].kind == prose && blocks[len(blocks)-1].blank() || blocks[len(blocks)-1].kind == aside:
+			add(aside, line)
 		default:
 			add(prose, line)
 		}
@@ -128,9 +136,13 @@ func (m *markdown) block(b block) error {
 	if err != nil {
 		return err
 	}
+	indent := ""
+	if b.kind == aside {
+		indent = b.lines[0][:len(b.lines[0])-len(strings.TrimLeft(b.lines[0], " "))]
+	}
 	m.WriteString("\n")
 	for line := range strings.Lines(strings.Trim(out, "\n")) {
-		m.wrap(strings.TrimRight(line, "\n "))
+		m.wrap(indent + strings.TrimRight(line, "\n "))
 	}
 	return nil
 }
@@ -138,12 +150,14 @@ func (m *markdown) block(b block) error {
 // local finds links within the lab's files, which lead nowhere on a terminal.
 func local() *regexp.Regexp { return regexp.MustCompile(`\[([^\]]+)\]\([^):]+\)`) }
 
+// itemStart matches a line that begins something of its own, and goes on with no paragraph.
+var itemStart = regexp.MustCompile(`^\s*([-*+] |\d+[.)] |#|>|$)`)
+
 // joined puts what is broken over several lines into one: paragraphs and items of lists.
 func joined(text string) string {
-	starts := regexp.MustCompile(`^\s*([-*+] |\d+[.)] |#|>|$)`)
 	var lines []string
 	for _, line := range strings.Split(text, "\n") {
-		if n := len(lines) - 1; n >= 0 && !starts.MatchString(line) && lines[n] != "" && !strings.HasPrefix(lines[n], "#") {
+		if n := len(lines) - 1; n >= 0 && !itemStart.MatchString(line) && lines[n] != "" && !strings.HasPrefix(lines[n], "#") {
 			lines[n] += " " + strings.TrimSpace(line)
 			continue
 		}

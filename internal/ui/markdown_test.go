@@ -72,3 +72,16 @@ func TestFencesWithinFences(t *testing.T) {
 		t.Errorf("blocks %q: %+v", kinds, blocks)
 	}
 }
+
+// A list goes on after a code block that belongs to one of its items.
+func TestListAroundCode(t *testing.T) {
+	const text = "1. One.\n2. Two, as here:\n\n   ```yaml\n   kind: Pod\n   ```\n\n   It keeps its files,\n   and this is more of it.\n3. Three.\n4. Four.\n"
+	const want = "1. One.\n2. Two, as here:\n\n     kind: Pod\n\n   It keeps its files, and this is more\n   of it.\n\n3. Three.\n4. Four.\n"
+	out, err := RenderMarkdown(text, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, ansi.Strip(out)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

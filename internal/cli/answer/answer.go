@@ -206,10 +206,7 @@ func option(c lab.Check, value string, options []string) (string, error) {
 // print shows a question, its options and its answer.
 func (o *Options) print(c lab.Check, answer []string) {
 	w, terminal := o.Streams.Out, o.Streams.OutTerminal
-	fmt.Fprintf(w, "%s %s\n", ui.Paint(terminal, ui.Bold, c.ID+":"), strings.TrimSpace(c.Question.Ask))
-	for i, option := range c.Options() {
-		fmt.Fprintf(w, "  %d) %s\n", i+1, option)
-	}
+	course.PrintQuestion(o.Streams, c.ID, c)
 	if len(answer) == 0 {
 		fmt.Fprintf(w, "  answer: %s\n", ui.Paint(terminal, ui.Faint, "none yet"))
 		return

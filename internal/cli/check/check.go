@@ -156,13 +156,19 @@ func (b *bench) shower(progress *ui.Progress) func([]result.Check) {
 		return func([]result.Check) {}
 	}
 	printed, width := 0, ui.Width(ids(b.checks))
+	put := func(c result.Check) {
+		progress.Above(func() { _ = ui.WriteCheck(b.opts.Streams.Out, b.opts.Streams.Columns(), width, c) })
+	}
 	return func(have []result.Check) {
+		if latest := have[len(have)-1]; !slices.Contains(ids(b.checks), latest.ID) { // what they depend on
+			put(latest)
+		}
 		for printed < len(b.checks) {
 			i := slices.IndexFunc(have, func(c result.Check) bool { return c.ID == b.checks[printed].ID })
 			if i < 0 {
 				return
 			}
-			progress.Above(func() { _ = ui.WriteCheck(b.opts.Streams.Out, b.opts.Streams.Columns(), width, have[i]) })
+			put(have[i])
 			printed++
 		}
 	}

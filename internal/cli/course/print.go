@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"labctl.dev/labctl/internal/exercise"
+	"labctl.dev/labctl/internal/lab"
 	"labctl.dev/labctl/internal/result"
 	"labctl.dev/labctl/internal/student"
 	"labctl.dev/labctl/internal/ui"
@@ -69,14 +70,11 @@ func (t *Table) Flush() {
 			fmt.Fprintf(t.Streams.Out, "%s\t%s\n", t.levels[n], strings.Join(row, "\t"))
 			continue
 		}
-		line := Mark(t.levels[n])
-		for i, cell := range row {
-			line += " " + cell
-			if i+1 < len(row) {
-				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+1)
-			}
+		head, last := Mark(t.levels[n])+" ", len(row)-1
+		for i, cell := range row[:last] {
+			head += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
 		}
-		fmt.Fprintln(t.Streams.Out, line)
+		fmt.Fprintln(t.Streams.Out, ui.Beside(head, row[last], t.Streams.Columns()))
 	}
 	t.levels, t.rows = nil, nil
 }
@@ -110,7 +108,7 @@ func PrintApplied(t *Table, applied []exercise.Applied, kubecontext string) {
 		switch {
 		case a.Refused == "":
 		case held:
-			t.Line(Warn, "refused", a.Object, fmt.Sprintf("its node port is held by Service %s of namespace %s; when you are done there: kubectl --context %s -n %s delete service %s, then kubectl apply -f .",
+			t.Line(Warn, "refused", a.Object, fmt.Sprintf("its node port is held by Service %s of namespace %s; when you are done there: `kubectl --context %s -n %s delete service %s`, then `kubectl apply -f .`",
 				service, namespace, kubecontext, namespace, service))
 		default:
 			t.Line(Warn, "refused", a.Object, a.Refused+" (this is part of the lab)")
@@ -145,9 +143,17 @@ func PrintContext(t *Table, c exercise.Context, namespace string) {
 	case c.Missing:
 		t.Line(Warn, "context", c.Name, "is not in your kubeconfig; labctl up writes it, then start again")
 	case c.Current != c.Name:
-		t.Line(Warn, "context", c.Name, fmt.Sprintf("uses namespace %s, and kubectl uses context %q; switch: kubectl config use-context %s", namespace, c.Current, c.Name))
+		t.Line(Warn, "context", c.Name, fmt.Sprintf("uses namespace %s, and kubectl uses context %q; switch: `kubectl config use-context %s`", namespace, c.Current, c.Name))
 	default:
 		t.Line(OK, "context", c.Name, "uses namespace "+namespace)
+	}
+}
+
+// PrintQuestion prints a question below a heading, and what there is to choose from.
+func PrintQuestion(s ui.Streams, heading string, c lab.Check) {
+	fmt.Fprintln(s.Out, ui.Beside("", ui.Paint(s.OutTerminal, ui.Bold, heading+":")+" "+strings.TrimSpace(c.Question.Ask), s.Columns()))
+	for i, option := range c.Options() {
+		fmt.Fprintln(s.Out, ui.Beside(fmt.Sprintf("  %d) ", i+1), option, s.Columns()))
 	}
 }
 

@@ -158,7 +158,7 @@ func (o *Options) evidence(e result.Evidence) {
 	}
 	o.line("  "+level+" ", e.From+" → "+e.To)
 	detail := "got " + got
-	if e.Answered != "" {
+	if e.Answered != "" && !strings.Contains(got, e.Answered) {
 		detail += ", answered by " + e.Answered
 	}
 	if e.Count > 1 {

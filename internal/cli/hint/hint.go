@@ -113,12 +113,13 @@ func (o *Options) choose(l *lab.Lab, mine *student.Lab) (lab.Check, bool, error)
 
 func (o *Options) print(c lab.Check, seen *result.Check, h student.Hint) {
 	w, terminal := o.Streams.Out, o.Streams.OutTerminal
+	line := func(head, text string) { fmt.Fprintln(w, ui.Beside(head, ui.Clean(text, 0), o.Streams.Columns())) }
 	fmt.Fprintln(w, ui.Paint(terminal, ui.Bold, "Check "+c.ID+":")+" "+c.Title)
 	if h.Observed {
-		fmt.Fprintf(w, "seen   %s\n", ui.Clean(seen.Message, 0))
+		line("seen   ", seen.Message)
 	}
 	if h.Text != "" {
-		fmt.Fprintf(w, "hint   %s\n", ui.Clean(h.Text, 0))
+		line("hint   ", h.Text)
 	}
 	switch {
 	case h.Left > 1:

@@ -184,7 +184,7 @@ func (r *resetting) cluster(ctx context.Context, t *course.Table) error {
 	}
 	course.PrintApplied(t, applied, place.Context)
 	if len(others) > 0 {
-		t.Line(course.Warn, "left", strings.Join(others, ", "), "yours; labctl reset --force, or kubectl delete, removes it")
+		t.Line(course.Warn, "left", strings.Join(others, ", "), "yours; `labctl reset --force`, or `kubectl delete`, removes it")
 	}
 	course.PrintContext(t, usual, e.Namespace())
 	t.Flush()

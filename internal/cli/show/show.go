@@ -179,10 +179,7 @@ func (v *view) step(number int) {
 
 // question prints a question with what there is to choose from, and how to answer it.
 func (v *view) question(c lab.Check) {
-	fmt.Fprintf(v.Out, "%s %s\n", ui.Paint(v.OutTerminal, ui.Bold, "Question "+c.ID+":"), strings.TrimSpace(c.Question.Ask))
-	for i, option := range c.Options() {
-		fmt.Fprintf(v.Out, "  %d) %s\n", i+1, option)
-	}
+	course.PrintQuestion(v.Streams, "Question "+c.ID, c)
 	how := "NUMBER"
 	if c.Question.Order != nil {
 		numbers := make([]string, len(c.Question.Order))

@@ -190,7 +190,10 @@ func (o *Options) answers(checks []lab.Check) {
 		case q.Predict != nil:
 			answer = "whatever labctl check sees when it tries; the reason below says what that is"
 		}
-		fmt.Fprintf(o.Streams.Out, "%s %s\n  answer  %s\n  why     %s\n",
-			ui.Paint(o.Streams.OutTerminal, ui.Bold, "Question "+c.ID+":"), strings.TrimSpace(q.Ask), answer, strings.TrimSpace(q.Why))
+		heading := ui.Paint(o.Streams.OutTerminal, ui.Bold, "Question "+c.ID+":")
+		line := func(head, text string) { fmt.Fprintln(o.Streams.Out, ui.Beside(head, text, o.Streams.Columns())) }
+		line("", heading+" "+strings.TrimSpace(q.Ask))
+		line("  answer  ", answer)
+		line("  why     ", strings.TrimSpace(q.Why))
 	}
 }

@@ -197,7 +197,7 @@ func (o *Options) print(l *lab.Lab, mine *student.Lab, p *submission.Packed, loo
 	}
 	t.Line(level, "report", fmt.Sprintf("%d of %d checks passed here; unofficial: your instructor's grading counts", passed, all))
 	if len(loose) > 0 {
-		t.Line(course.Warn, "not in it", strings.Join(loose, ", ")+": in your cluster, and in no file; kubectl get -o yaml shows what to write into one")
+		t.Line(course.Warn, "not in it", strings.Join(loose, ", ")+": in your cluster, and in no file; `kubectl get -o yaml` shows what to write into one")
 	}
 	if len(changed) > 0 {
 		t.Line(course.Warn, "not the same", strings.Join(changed, ", ")+": not as in your cluster, where the checks were made; apply the folder and check again")
