@@ -147,7 +147,10 @@ func (b *bench) standing() map[string]result.CheckStatus {
 // completed a step is led to the next one, and not to a hint on what is still to be learned there.
 func (b *bench) outlook(status map[string]result.CheckStatus, withheld, green []string) []string {
 	passed := func(c lab.Check) bool { return status[c.ID] == result.Passed }
-	open := slices.DeleteFunc(slices.Clone(b.lab.Visible()), passed)
+	var open []lab.Check // the first step's first, as the student goes
+	for _, s := range b.lab.Steps {
+		open = append(open, slices.DeleteFunc(b.lab.StepChecks(s.ID), passed)...)
+	}
 	if len(open) == 0 {
 		return b.solved()
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,5 +249,9 @@ func TestOutlook(t *testing.T) {
 	status["db-is-internal"] = result.Failed
 	if diff := cmp.Diff([]string{"Next: labctl hint db-is-internal"}, b.outlook(status, nil, []string{"backend-reaches-db"})); diff != "" {
 		t.Errorf("an earlier check fails: %s", diff)
+	}
+	slices.Reverse(b.lab.Checks)
+	if diff := cmp.Diff([]string{"Next: labctl hint db-is-internal"}, b.outlook(status, nil, nil)); diff != "" {
+		t.Errorf("a check of the first step that is not complete is listed last: %s", diff)
 	}
 }
