@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,23 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	}
 	if count < 30 {
 		t.Errorf("found only %d commands", count)
+	}
+}
+
+// TestHelpFitsATerminal: no line of the lists of commands and flags is broken by a terminal.
+func TestHelpFitsATerminal(t *testing.T) {
+	for _, path := range []string{"", "lab", "report", "batch"} {
+		var out bytes.Buffer
+		root := cli.NewCmd(ui.Streams{Out: &out, Err: &out, OutTerminal: true}) // 80 columns, where it cannot be told
+		root.SetArgs(append(strings.Fields(path), "--help"))
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); columns > 80 && !strings.HasPrefix(line, "  labctl ") {
+				t.Errorf("labctl %s --help: %d columns: %q", path, columns, line)
+			}
+		}
 	}
 }
 

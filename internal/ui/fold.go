@@ -26,6 +26,27 @@ func Beside(head, text string, columns int) string {
 	return head + strings.Join(wrapped(text, columns-indent), "\n"+strings.Repeat(" ", indent))
 }
 
+// Reflow sets paragraphs anew in the columns. The lines of one that has indented lines, such as a
+// list, stay lines; with 0 columns all stays as it is.
+func Reflow(text string, columns int) string {
+	if columns <= 0 {
+		return text
+	}
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		lines := strings.Split(p, "\n")
+		if !strings.Contains("\n"+p, "\n ") {
+			lines = []string{strings.Join(lines, " ")}
+		}
+		for j, line := range lines {
+			bare := strings.TrimLeft(line, " ")
+			lines[j] = Beside(line[:len(line)-len(bare)], bare, columns)
+		}
+		paragraphs[i] = strings.Join(lines, "\n")
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
 // wrapped breaks a line at spaces only, and not within `a command`, which is there to be
 // copied: no option is torn from its dash. What is wider than the width stays whole.
 func wrapped(line string, width int) []string {

@@ -42,7 +42,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "batch SUBMISSIONS --lab LAB --out DIR [STUDENT…]",
-		Short: "Grade a class: every submission in a folder or a download of Canvas, Moodle or Gradescope",
+		Short: "Grade a class: a folder, or a download of a learning platform",
 		Long: `Batch grades every submission that it finds, several at a time in clusters of its own, and
 writes a report a student, a gradebook and an overview of the class into DIR. It can be
 interrupted at any moment, or lose its machine: run the same command again, and it goes

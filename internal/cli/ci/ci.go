@@ -49,7 +49,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "ci [PATH] --lab ID[,ID…]",
-		Short: "Grade in a pipeline: check the machine, make the cluster, grade, report, remove it",
+		Short: "Grade in a pipeline, from an empty machine to the results",
 		Long: `Ci does in one command what a pipeline needs: it checks the machine, makes a cluster,
 grades the submission in PATH (default: the current folder) for the lab, writes the
 results to a folder, and removes the cluster that it made. With several labs, PATH

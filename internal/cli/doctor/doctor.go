@@ -28,7 +28,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check whether this machine can run the labs, and say what to do where it cannot",
+		Short: "Check that this machine can run the labs, and say what to mend",
 		Long: `Doctor looks at the container engine, the kernel and the images that labctl needs. Each
 line is ok, a warning or a failure with its remedy. It changes nothing.
 

@@ -44,7 +44,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "grade PATH --lab ID",
-		Short: "Grade a submission: apply it in a namespace of its own and prove it with real traffic",
+		Short: "Grade a submission: apply it, and prove it with real traffic",
 		Long: `Grade applies the manifests of a submission (a folder, a .zip or a .tar.gz) in a fresh
 namespace, waits until they are ready, sends identified traffic over every path that
 the lab asks for, prints the verdicts with their evidence and removes the namespace.

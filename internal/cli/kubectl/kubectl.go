@@ -31,7 +31,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	return &cobra.Command{
 		Use:   "kubectl [--name CLUSTER] ARGS…",
-		Short: "kubectl itself, bound to labctl's cluster and the current lab's namespace",
+		Short: "kubectl itself, in labctl's cluster and the lab's namespace",
 		Long: `kubectl as you know it (this is the same code), with the kubeconfig of labctl's
 cluster and the namespace of the lab that you started last. It cannot reach any
 other cluster. Everything after "kubectl" is kubectl's own; a --name before that

@@ -31,7 +31,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "repair",
-		Short: "Make the cluster healthy again, after an engine or machine restart for example",
+		Short: "Make the cluster healthy again, after a restart for example",
 		Long: `Repair starts the nodes that have stopped and waits until the cluster is healthy. Where
 that does not help within two minutes, it recreates the cluster with the options that it
 was made with; the objects in it are lost then, and repair says so.`,

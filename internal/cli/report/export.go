@@ -58,7 +58,7 @@ func newExportCmd(streams ui.Streams, run func(context.Context, *exportOptions) 
 	}
 	cmd := &cobra.Command{
 		Use:   "report DIR --format F",
-		Short: "Turn reports into grades for other tools, and prove that they are as they were signed",
+		Short: "Turn reports into grades for other tools; sign and verify them",
 		Long: `Report derives other formats from the reports of a class. DIR is the folder that labctl batch
 wrote to, or one report that labctl grade --json wrote.
 

@@ -37,7 +37,7 @@ func newVerifyCmd(streams ui.Streams, run func(context.Context, *verifyOptions) 
 	}
 	cmd := &cobra.Command{
 		Use:   "verify REPORT… --key FILE",
-		Short: "Prove that reports were signed with a key, and not changed since",
+		Short: "Prove that reports were signed with a key and not changed",
 		Long: `Verify proves each report's signature. A report is also only as good as what it is about:
 --student and --submission say whose it must be, and of which work.
 

@@ -38,7 +38,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "start LAB",
-		Short: "Start a lab, or go on with it: namespace, starting objects, working folder",
+		Short: "Start a lab, or go on with it",
 		Long: `Start makes a namespace named like the lab, applies the objects that the lab begins
 with, puts the starter manifests into a working folder, and sets the namespace of the
 context that labctl wrote. No other context is touched.

@@ -37,7 +37,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Create the cluster for the labs, or make sure that it is complete and healthy",
+		Short: "Create the cluster for the labs, or complete it",
 		Long: `Up creates a Kubernetes cluster with kind, loads the labs' images into its nodes and
 starts a load balancer for it. Where the cluster exists, up checks it, completes what is
 missing and takes a few seconds. It can be interrupted at any moment and run again.

@@ -35,7 +35,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "worker --queue URL",
-		Short: "Grade what batches on other machines have queued, until it is interrupted",
+		Short: "Grade what batches on other machines have queued",
 		Long: `Worker takes submissions from a PostgreSQL server's queue and grades them in clusters of
 this machine. Any number of workers share a queue. When one is interrupted, or dies, the
 others take over what it was at; nothing is graded twice.

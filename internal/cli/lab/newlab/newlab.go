@@ -36,7 +36,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "new ID",
-		Short: "Make the folder of a new lab, complete and proven, to change into your own",
+		Short: "Make the folder of a new lab, to change into your own",
 		Long: `New makes a folder with everything that a lab needs: lab.yaml, README.md, EXPLANATION.md,
 starter, solution, and a wrong submission for each check. It verifies as it stands, so
 that you change something that works. Beside numbered folders (10-clusterip) it gets

@@ -31,7 +31,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "preview ID|DIR",
-		Short: "Show a lab as students will see it, with its checks and hints; needs no cluster",
+		Short: "Show a lab as students will see it, with all its hints",
 		Long: `Preview shows the instructions of a lab, step by step, each with its checks, their
 points and hints as students get them one by one, and what they read once the lab is
 solved. Checks that students never see are marked as hidden.`,

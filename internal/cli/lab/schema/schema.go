@@ -28,7 +28,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "schema",
-		Short: "Print the JSON Schema of lab.yaml, by which editors complete and check it",
+		Short: "Print the JSON Schema of lab.yaml, for editors",
 		Long: `Schema prints the JSON Schema (draft-07) of lab.yaml, made from the types that labctl
 reads it into. An editor with the YAML language server completes and checks a
 lab.yaml whose first line names it:

@@ -42,7 +42,7 @@ func NewCmd(streams ui.Streams, run func(context.Context, *Options) error) *cobr
 	}
 	cmd := &cobra.Command{
 		Use:   "verify [ID…]",
-		Short: "Prove labs: solution full marks, starter less, each wrong submission fails exactly its check",
+		Short: "Prove labs with the submissions that come with them",
 		Long: `Verify grades, on a real cluster, every submission that a lab comes with:
 starter/ must score less than full (or be refused: that is an exercise, too), solution/
 must score full twice in a row, and each wrong/<check-id>/ must fail exactly that check
