@@ -105,7 +105,7 @@ func Formats() []Format {
 		{Name: "gradescope", Help: "Gradescope's results.json", Each: true, For: []string{"Notice", "Extra"}, ext: "json", write: writeGradescope},
 		{Name: "prairielearn", Help: "PrairieLearn's results.json", Each: true, ext: "json", write: writePrairieLearn},
 		{Name: "classroom50", Help: "Classroom 50's result.json", Each: true, For: []string{"Environment", "Submitted"}, ext: "json", write: writeClassroom50},
-		{Name: "github-classroom", Help: "GitHub Classroom's result, in base64 as its reporter reads it", Each: true, ext: "txt", write: writeGitHubClassroom},
+		{Name: "github-classroom", Help: "GitHub Classroom's result, as its reporter reads it", Each: true, ext: "txt", write: writeGitHubClassroom},
 		{Name: "junit", Help: "JUnit XML, a suite a student", ext: "xml", write: writeJUnit},
 	}
 }
