@@ -7,6 +7,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
+// minBeside is what a text gets at least, however little the head beside it leaves.
+const minBeside = 20
+
 // Columns returns how wide text may be on the terminal that Out is; 0 where Out is none, so
 // that nothing is to be folded there.
 func (s Streams) Columns() int {
@@ -23,7 +26,7 @@ func Beside(head, text string, columns int) string {
 		return head + text
 	}
 	indent := ansi.StringWidth(head)
-	return head + strings.Join(wrapped(text, columns-indent), "\n"+strings.Repeat(" ", indent))
+	return head + strings.Join(wrapped(text, max(columns-indent, minBeside)), "\n"+strings.Repeat(" ", indent))
 }
 
 // Reflow sets paragraphs anew in the columns. The lines of one that has indented lines, such as a

@@ -68,12 +68,15 @@ const (
 
 // block is a run of lines of one kind.
 type block struct {
-	kind  blockKind
-	lines []string
+	kind      blockKind
+	lines     []string
+	afterCode bool
 }
 
-// blank says whether nothing is in the block yet but empty lines.
-func (b block) blank() bool { return strings.TrimSpace(strings.Join(b.lines, "")) == "" }
+// follows says whether an indented line now belongs to the item that a code block was in.
+func (b block) follows() bool {
+	return b.kind == aside || b.afterCode && strings.TrimSpace(strings.Join(b.lines, "")) == ""
+}
 
 // blocksOf cuts a text into prose, code blocks (without their fences) and tables.
 func blocksOf(text string) []block {
@@ -91,7 +94,7 @@ func blocksOf(text string) []block {
 		switch {
 		case fence != "" && strings.HasPrefix(trimmed, fence) && strings.Trim(trimmed, fence[:1]) == "":
 			fence = ""
-			blocks = append(blocks, block{})
+			blocks = append(blocks, block{afterCode: true})
 		case fence != "":
 			add(code, line)
 		case strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~"):
@@ -99,9 +102,7 @@ func blocksOf(text string) []block {
 			blocks = append(blocks, block{kind: code})
 		case strings.HasPrefix(trimmed, "|"):
 			add(table, trimmed)
-		case !indented.MatchString(line) || itemStart.MatchString(line):
-			add(prose, line)
-		case len(blocks) > 1 && blocks[len(blocks)-1].kind == prose && blocks[len(blocks)-1].blank() || blocks[len(blocks)-1].kind == aside:
+		case indented.MatchString(line) && !itemStart.MatchString(line) && blocks[len(blocks)-1].follows():
 			add(aside, line)
 		default:
 			add(prose, line)
