@@ -118,22 +118,21 @@ Exit codes: 0 full marks, 1 some check failed, 2 usage or invalid input,
 	add("", version.NewCmd(streams, nil), graderprocess.NewCmd(streams, nil), loadbalancer.NewCmd(streams, nil))
 	classifyArgs(root)
 	addLogFlags(root)
-	if columns := streams.Columns(); columns > 0 {
-		fitHelp(root, columns)
-	}
+	fitHelp(root, streams)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return setLog(streams, cmd) }
 	return root
 }
 
-// fitHelp makes the help of all commands fit into the columns of a terminal.
-func fitHelp(cmd *cobra.Command, columns int) {
-	cmd.Long = ui.Reflow(cmd.Long, columns)
-	for _, c := range cmd.Commands() {
-		fitHelp(c, columns)
-	}
-	if !cmd.HasParent() { // the others inherit it
-		cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
-	}
+// fitHelp makes the help of any command fit into a terminal's columns, once it is asked for.
+func fitHelp(root *cobra.Command, streams ui.Streams) {
+	help, usage := root.HelpFunc(), root.UsageTemplate()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if columns := streams.Columns(); columns > 0 {
+			cmd.Long = ui.Reflow(cmd.Long, columns)
+			root.SetUsageTemplate(strings.ReplaceAll(usage, ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
+		}
+		help(cmd, args)
+	})
 }
 
 // unknownCommand refuses arguments of a command that only has subcommands, and suggests.

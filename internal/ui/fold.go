@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -27,6 +28,16 @@ func Beside(head, text string, columns int) string {
 	}
 	indent := ansi.StringWidth(head)
 	return head + strings.Join(wrapped(text, max(columns-indent, minBeside)), "\n"+strings.Repeat(" ", indent))
+}
+
+// Line prints text beside head on Out, folded where that is a terminal.
+func (s Streams) Line(head, text string) {
+	fmt.Fprintln(s.Out, Beside(head, text, s.Columns()))
+}
+
+// Detail is one line about what stands above it, by name, on a terminal of the columns.
+func Detail(name, text string, columns int) string {
+	return Beside("  "+Paint(true, Faint, fmt.Sprintf("%-5s", name))+"  ", text, columns)
 }
 
 // Reflow sets paragraphs anew in the columns. The lines of one that has indented lines, such as a

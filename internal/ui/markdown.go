@@ -80,7 +80,7 @@ func (b block) follows() bool {
 
 // blocksOf cuts a text into prose, code blocks (without their fences) and tables.
 func blocksOf(text string) []block {
-	blocks, indented := []block{{}}, regexp.MustCompile(`^ +[^ ]`)
+	blocks, begins := []block{{}}, itemStart()
 	add := func(kind blockKind, line string) {
 		if last := &blocks[len(blocks)-1]; last.kind == kind {
 			last.lines = append(last.lines, line)
@@ -102,7 +102,7 @@ func blocksOf(text string) []block {
 			blocks = append(blocks, block{kind: code})
 		case strings.HasPrefix(trimmed, "|"):
 			add(table, trimmed)
-		case indented.MatchString(line) && !itemStart.MatchString(line) && blocks[len(blocks)-1].follows():
+		case strings.HasPrefix(line, " ") && !begins.MatchString(line) && blocks[len(blocks)-1].follows():
 			add(aside, line)
 		default:
 			add(prose, line)
@@ -152,13 +152,14 @@ func (m *markdown) block(b block) error {
 func local() *regexp.Regexp { return regexp.MustCompile(`\[([^\]]+)\]\([^):]+\)`) }
 
 // itemStart matches a line that begins something of its own, and goes on with no paragraph.
-var itemStart = regexp.MustCompile(`^\s*([-*+] |\d+[.)] |#|>|$)`)
+func itemStart() *regexp.Regexp { return regexp.MustCompile(`^\s*([-*+] |\d+[.)] |#|>|$)`) }
 
 // joined puts what is broken over several lines into one: paragraphs and items of lists.
 func joined(text string) string {
 	var lines []string
+	begins := itemStart()
 	for _, line := range strings.Split(text, "\n") {
-		if n := len(lines) - 1; n >= 0 && !itemStart.MatchString(line) && lines[n] != "" && !strings.HasPrefix(lines[n], "#") {
+		if n := len(lines) - 1; n >= 0 && !begins.MatchString(line) && lines[n] != "" && !strings.HasPrefix(lines[n], "#") {
 			lines[n] += " " + strings.TrimSpace(line)
 			continue
 		}

@@ -14,7 +14,7 @@ const textLimit = 400
 // WriteReport prints a report: marks and colours on a terminal of so many columns, words and
 // tabs in a pipe (0 columns), where nothing is cut off.
 func WriteReport(w io.Writer, columns int, r result.Report) error {
-	p := newReportPrinter(columns)
+	p := reportPrinter{columns: columns}
 	p.head(r)
 	for _, f := range r.Findings {
 		p.finding(f)
@@ -32,7 +32,7 @@ func WriteReport(w io.Writer, columns int, r result.Report) error {
 
 // WriteCheck prints one check as WriteReport does, for who shows them one by one.
 func WriteCheck(w io.Writer, columns, width int, c result.Check) error {
-	p := newReportPrinter(columns)
+	p := reportPrinter{columns: columns}
 	p.check(c, width, result.Graded)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -40,7 +40,7 @@ func WriteCheck(w io.Writer, columns, width int, c result.Check) error {
 
 // WriteHead prints only the first line of a report.
 func WriteHead(w io.Writer, columns int, r result.Report) error {
-	p := newReportPrinter(columns)
+	p := reportPrinter{columns: columns}
 	p.head(r)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -57,16 +57,13 @@ func Width(names []string) int {
 
 type reportPrinter struct {
 	strings.Builder
-	terminal bool
-	columns  int
+	columns int // 0 in a pipe
 }
 
-func newReportPrinter(columns int) reportPrinter {
-	return reportPrinter{terminal: columns > 0, columns: columns}
-}
+func (p *reportPrinter) terminal() bool { return p.columns > 0 }
 
 func (p *reportPrinter) clean(text string) string {
-	if p.terminal {
+	if p.terminal() {
 		return Clean(text, textLimit)
 	}
 	return Clean(text, 0)
@@ -78,7 +75,7 @@ func (p *reportPrinter) head(r result.Report) {
 	if r.Status != result.Graded {
 		counts, points = string(r.Status)+": not graded", p.clean(r.Message)
 	}
-	if !p.terminal {
+	if !p.terminal() {
 		fmt.Fprintf(p, "lab\t%s\t%s\t%s\n", r.Lab.ID, counts, points)
 		return
 	}
@@ -96,7 +93,7 @@ func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
 	}
 	hidden := "" // from students; whoever sees it here is an instructor
 	switch {
-	case !p.terminal:
+	case !p.terminal():
 		if c.Hidden() {
 			hidden = "\thidden"
 		}
@@ -111,7 +108,7 @@ func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
 	if c.Status == result.Passed {
 		return
 	}
-	if p.terminal && c.Message != "" {
+	if p.terminal() && c.Message != "" {
 		p.detail("why", p.clean(c.Message))
 	}
 	if e, ok := telling(c.Evidence); ok {
@@ -124,8 +121,8 @@ func (p *reportPrinter) check(c result.Check, width int, status result.Status) {
 }
 
 func (p *reportPrinter) detail(name, text string) {
-	if p.terminal {
-		fmt.Fprintln(p, Beside("  "+Paint(true, Faint, fmt.Sprintf("%-5s", name))+"  ", text, p.columns))
+	if p.terminal() {
+		fmt.Fprintln(p, Detail(name, text, p.columns))
 		return
 	}
 	fmt.Fprintf(p, "\t%s\t%s\n", name, text)

@@ -147,8 +147,7 @@ func (m model) details() []string {
 
 // detail is a name and a text, which is wrapped beside it.
 func (m model) detail(name, text string) []string {
-	head := "  " + ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name)) + "  "
-	return strings.Split(ui.Beside(head, ui.Clean(text, detailLimit), m.width), "\n")
+	return strings.Split(ui.Detail(name, ui.Clean(text, detailLimit), m.width), "\n")
 }
 
 // bottom is what happened, what to do next, and the keys.

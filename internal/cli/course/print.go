@@ -74,7 +74,7 @@ func (t *Table) Flush() {
 		for i, cell := range row[:last] {
 			head += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
 		}
-		fmt.Fprintln(t.Streams.Out, ui.Beside(head, row[last], t.Streams.Columns()))
+		t.Streams.Line(head, row[last])
 	}
 	t.levels, t.rows = nil, nil
 }
@@ -151,10 +151,15 @@ func PrintContext(t *Table, c exercise.Context, namespace string) {
 
 // PrintQuestion prints a question below a heading, and what there is to choose from.
 func PrintQuestion(s ui.Streams, heading string, c lab.Check) {
-	fmt.Fprintln(s.Out, ui.Beside("", ui.Paint(s.OutTerminal, ui.Bold, heading+":")+" "+strings.TrimSpace(c.Question.Ask), s.Columns()))
+	PrintAsked(s, heading, c)
 	for i, option := range c.Options() {
-		fmt.Fprintln(s.Out, ui.Beside(fmt.Sprintf("  %d) ", i+1), option, s.Columns()))
+		s.Line(fmt.Sprintf("  %d) ", i+1), option)
 	}
+}
+
+// PrintAsked prints what a question asks, and nothing of its options.
+func PrintAsked(s ui.Streams, heading string, c lab.Check) {
+	s.Line("", ui.Paint(s.OutTerminal, ui.Bold, heading+":")+" "+strings.TrimSpace(c.Question.Ask))
 }
 
 // Short returns a path as seen from the current folder, where that is shorter.

@@ -117,9 +117,9 @@ func (o *Options) print(findings []Finding) {
 		case Failure:
 			mark, style = "✗", ui.Red
 		}
-		fmt.Fprintln(w, ui.Beside(fmt.Sprintf("%s %-*s  ", ui.Paint(true, style, mark), width, f.Check), f.Found, o.Streams.Columns()))
+		o.Streams.Line(fmt.Sprintf("%s %-*s  ", ui.Paint(true, style, mark), width, f.Check), f.Found)
 		if f.Remedy != "" {
-			fmt.Fprintln(w, ui.Beside(fmt.Sprintf("  %-*s  %s", width, "", ui.Paint(true, ui.Faint, "remedy: ")), f.Remedy, o.Streams.Columns()))
+			o.Streams.Line(fmt.Sprintf("  %-*s  %s", width, "", ui.Paint(true, ui.Faint, "remedy: ")), f.Remedy)
 		}
 	}
 	if worst(findings) == Failure {

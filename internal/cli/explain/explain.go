@@ -180,5 +180,5 @@ func (o *Options) field(name, text string) {
 }
 
 func (o *Options) line(head, text string) {
-	fmt.Fprintln(o.Streams.Out, ui.Beside(head, ui.Clean(text, 0), o.Streams.Columns()))
+	o.Streams.Line(head, ui.Clean(text, 0))
 }

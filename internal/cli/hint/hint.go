@@ -113,13 +113,12 @@ func (o *Options) choose(l *lab.Lab, mine *student.Lab) (lab.Check, bool, error)
 
 func (o *Options) print(c lab.Check, seen *result.Check, h student.Hint) {
 	w, terminal := o.Streams.Out, o.Streams.OutTerminal
-	line := func(head, text string) { fmt.Fprintln(w, ui.Beside(head, ui.Clean(text, 0), o.Streams.Columns())) }
 	fmt.Fprintln(w, ui.Paint(terminal, ui.Bold, "Check "+c.ID+":")+" "+c.Title)
 	if h.Observed {
-		line("seen   ", seen.Message)
+		o.Streams.Line("seen   ", ui.Clean(seen.Message, 0))
 	}
 	if h.Text != "" {
-		line("hint   ", h.Text)
+		o.Streams.Line("hint   ", ui.Clean(h.Text, 0))
 	}
 	switch {
 	case h.Left > 1:

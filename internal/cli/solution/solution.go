@@ -190,10 +190,8 @@ func (o *Options) answers(checks []lab.Check) {
 		case q.Predict != nil:
 			answer = "whatever labctl check sees when it tries; the reason below says what that is"
 		}
-		heading := ui.Paint(o.Streams.OutTerminal, ui.Bold, "Question "+c.ID+":")
-		line := func(head, text string) { fmt.Fprintln(o.Streams.Out, ui.Beside(head, text, o.Streams.Columns())) }
-		line("", heading+" "+strings.TrimSpace(q.Ask))
-		line("  answer  ", answer)
-		line("  why     ", strings.TrimSpace(q.Why))
+		course.PrintAsked(o.Streams, "Question "+c.ID, c)
+		o.Streams.Line("  answer  ", answer)
+		o.Streams.Line("  why     ", strings.TrimSpace(q.Why))
 	}
 }

@@ -15,12 +15,12 @@ const textLimit = 300
 // write prints the trace: marks and colours on a terminal of so many columns, words and tabs in
 // a pipe (0 columns).
 func write(w io.Writer, columns int, t *trace.Trace) error {
-	p := &printer{terminal: columns > 0, columns: columns}
+	p := &printer{columns: columns}
 	p.head(t)
 	for _, path := range t.Paths {
 		p.path(path)
 	}
-	if p.terminal && len(t.Endpoints) > 0 {
+	if p.terminal() && len(t.Endpoints) > 0 {
 		fmt.Fprintln(p, "Endpoints, asked directly:")
 	}
 	for _, e := range t.Endpoints {
@@ -35,20 +35,21 @@ func write(w io.Writer, columns int, t *trace.Trace) error {
 
 type printer struct {
 	strings.Builder
-	terminal bool
-	columns  int
+	columns int // 0 in a pipe
 }
+
+func (p *printer) terminal() bool { return p.columns > 0 }
 
 // clean makes a field safe to print: names and values come from the cluster.
 func (p *printer) clean(text string) string {
-	if p.terminal {
+	if p.terminal() {
 		return ui.Clean(text, textLimit)
 	}
 	return ui.Clean(text, 0)
 }
 
 func (p *printer) head(t *trace.Trace) {
-	if !p.terminal {
+	if !p.terminal() {
 		fmt.Fprintf(p, "service\t%s\t%s\t%s\t%s\n", t.Namespace, p.clean(t.Service), t.Type, p.clean(t.Selector))
 		return
 	}
@@ -81,7 +82,7 @@ func title(path trace.Path) string {
 
 func (p *printer) path(path trace.Path) {
 	outcome := p.outcome(path)
-	if !p.terminal {
+	if !p.terminal() {
 		status := "broken"
 		if path.OK {
 			status = "ok"
@@ -126,7 +127,7 @@ func (p *printer) hop(i int, h trace.Hop, path trace.Path) {
 	case path.Break != nil && i > path.Break.Hop:
 		state = "unreached"
 	}
-	if !p.terminal {
+	if !p.terminal() {
 		fmt.Fprintf(p, "\thop\t%s\t%s\t%s\t%s\t%s\n", h.Kind, p.clean(h.Name), p.clean(h.Address), h.Node, state)
 		return
 	}
@@ -156,7 +157,7 @@ func (p *printer) endpoint(e trace.Endpoint) {
 	if !e.Ready {
 		ready = "not ready"
 	}
-	if !p.terminal {
+	if !p.terminal() {
 		fmt.Fprintf(p, "endpoint\t%s\t%s\t%s\t%s\t%s\n", p.clean(e.Pod), e.Address, e.Node, ready, p.clean(e.Direct))
 		return
 	}
@@ -175,8 +176,8 @@ func (p *printer) endpoint(e trace.Endpoint) {
 }
 
 func (p *printer) detail(name, text string) {
-	if p.terminal {
-		fmt.Fprintln(p, ui.Beside("  "+ui.Paint(true, ui.Faint, fmt.Sprintf("%-5s", name))+"  ", p.clean(text), p.columns))
+	if p.terminal() {
+		fmt.Fprintln(p, ui.Detail(name, p.clean(text), p.columns))
 		return
 	}
 	fmt.Fprintf(p, "\t%s\t%s\n", name, p.clean(text))
