@@ -180,7 +180,7 @@ func (m model) bottom() []string {
 			if strings.HasPrefix(l, "Next: ") {
 				l = ui.Paint(true, ui.Bold, cut(l, m.width))
 			}
-			lines = append(lines, strings.Split(lipgloss.Wrap(l, m.width, " "), "\n")...)
+			lines = append(lines, strings.Split(ui.Beside("", l, m.width), "\n")...)
 		}
 	}
 	return append(lines, "", ui.Paint(true, ui.Faint, cut("q quit   a all steps   h next hint   r run all again", m.width)))
