@@ -46,8 +46,8 @@ func TestUpCreates(t *testing.T) {
 	if want := []string{"lab-control-plane", "lab-worker1", "lab-worker2"}; !slices.Equal(cl.NodeNames(), want) {
 		t.Errorf("nodes %v, want %v", cl.NodeNames(), want)
 	}
-	if cl.Context != "kind-lab" || cl.Existed || !slices.Contains(w.exported, "lab") {
-		t.Errorf("got %+v, exported %v", cl, w.exported)
+	if cl.Context != "kind-lab" || cl.Existed || !w.hasContext("lab") {
+		t.Errorf("got %+v, context exported: %v", cl, w.hasContext("lab"))
 	}
 	r, err := c.load("lab")
 	if err != nil || r.Phase != ready || len(r.Containers) != 3 {
@@ -366,8 +366,8 @@ func TestDown(t *testing.T) {
 	if want := []string{"other-control-plane", "other-worker1", "other-worker2"}; !slices.Equal(w.names(), want) {
 		t.Errorf("containers %v, want %v", w.names(), want)
 	}
-	if !slices.Equal(w.exported, []string{"other"}) {
-		t.Errorf("contexts %v", w.exported)
+	if !slices.Equal(w.unexported, []string{"lab"}) {
+		t.Errorf("took out the contexts of %v", w.unexported)
 	}
 	if removed, err := c.Down(context.Background(), "lab"); removed || err != nil {
 		t.Errorf("again: got %v, %v", removed, err)

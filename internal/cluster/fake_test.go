@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/kind/pkg/log"
 
 	"labctl.dev/labctl/internal/engine"
+	"labctl.dev/labctl/internal/kube"
 )
 
 // world is a fake engine with a fake kind beside it. The engine is driven by command
@@ -27,7 +29,8 @@ type world struct {
 	containers []*box
 	lastID     int
 	removed    []string // names, in order
-	exported   []string // contexts in the user's kubeconfig
+	userConfig string   // the user's kubeconfig
+	unexported []string // clusters whose context was taken out of it
 	steps      []string // progress, in order
 
 	emptied chan struct{} // gets a value when the last container is removed; may be nil
@@ -46,7 +49,31 @@ type box struct {
 	running        bool
 }
 
-func newWorld(t *testing.T) *world { t.Helper(); return &world{t: t} }
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, userConfig: filepath.Join(t.TempDir(), "config")}
+	t.Setenv("KUBECONFIG", w.userConfig)
+	return w
+}
+
+// adminConf is what kubeadm leaves on a control plane.
+const adminConf = `apiVersion: v1
+kind: Config
+current-context: kubernetes-admin@lab
+clusters: [{name: lab, cluster: {server: "https://lab-control-plane:6443", certificate-authority-data: Y2E=}}]
+contexts: [{name: kubernetes-admin@lab, context: {cluster: lab, user: kubernetes-admin}}]
+users: [{name: kubernetes-admin, user: {client-certificate-data: Y2VydA==, client-key-data: a2V5}}]
+`
+
+// hasContext tells whether the user's kubeconfig has the cluster's context.
+func (w *world) hasContext(cluster string) bool {
+	w.t.Helper()
+	_, ok, err := kube.FindContext(w.userConfig, "kind-"+cluster)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ok
+}
 
 func (w *world) clusters() *Clusters {
 	return &Clusters{
@@ -120,6 +147,9 @@ func (w *world) docker(cmd *exec.Cmd) error {
 		if slices.Contains(args, "journalctl") {
 			fmt.Fprintln(cmd.Stdout, w.journal)
 		}
+		if slices.Contains(args, "/etc/kubernetes/admin.conf") {
+			fmt.Fprint(cmd.Stdout, adminConf)
+		}
 	case "logs":
 	default:
 		w.t.Errorf("unexpected command %q", args)
@@ -145,14 +175,18 @@ func (w *world) inspect(ids []string) []map[string]any {
 	return found
 }
 
-// Create and the next three play kind.
-func (w *world) Create(name string, config *v1alpha4.Cluster, _ string, logger log.Logger) error {
+// Create and Unexport play kind.
+func (w *world) Create(name string, config *v1alpha4.Cluster, kubeconfig string, logger log.Logger) error {
 	if w.create != nil {
 		return w.create(w, config, logger)
 	}
 	w.makeNodes(name, config, logger)
 	w.startControlPlane(logger)
-	return nil
+	own, err := kube.AdminContext([]byte(adminConf), "kind-"+name, "https://127.0.0.1:1")
+	if err != nil {
+		return err
+	}
+	return writeFile(kubeconfig, own)
 }
 
 func (w *world) makeNodes(name string, config *v1alpha4.Cluster, logger log.Logger) {
@@ -169,21 +203,8 @@ func (w *world) startControlPlane(logger log.Logger) {
 	logger.V(0).Infof(" ✓ %s\n", "Starting control-plane 🕹️")
 }
 
-func (w *world) KubeConfig(string) (string, error) { return "kubeconfig", nil }
-
-func (w *world) Export(name, _ string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !slices.Contains(w.exported, name) {
-		w.exported = append(w.exported, name)
-	}
-	return nil
-}
-
 func (w *world) Unexport(name, _ string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.exported = slices.DeleteFunc(w.exported, func(n string) bool { return n == name })
+	w.unexported = append(w.unexported, name)
 	return nil
 }
 

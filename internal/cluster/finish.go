@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -151,7 +150,7 @@ func (p *completion) api(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.c.writeKubeconfig(cl); err != nil {
+	if err := p.c.writeKubeconfig(ctx, cl, p.record.APIPort); err != nil {
 		return err
 	}
 	server, err := p.c.connect(cl)
@@ -207,23 +206,26 @@ func (p *completion) cluster(ctx context.Context) (*Cluster, error) {
 }
 
 // containerdAnswers waits inside the node: one exec, however long it takes. kind sees a
-// node as up while systemd is still starting its services.
+// node as up while systemd is still starting its services. containerd tells systemd when it is
+// ready, and asking systemd costs a tenth of asking containerd.
 func (c *Clusters) containerdAnswers(ctx context.Context, node string) error {
-	const loop = `until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do sleep 0.1; done`
+	const loop = `until [ -S /run/containerd/containerd.sock ] && systemctl is-active --quiet containerd; do sleep 0.1; done`
 	if err := c.engine.Exec(ctx, node, engine.ExecSpec{Cmd: []string{"sh", "-c", loop}}); err != nil {
 		return fmt.Errorf("wait for containerd: %w", err)
 	}
 	return nil
 }
 
-// writeKubeconfig writes labctl's own copy, where it is not there yet.
-func (c *Clusters) writeKubeconfig(cl *Cluster) error {
-	if _, err := os.Stat(cl.Kubeconfig); err == nil && cl.Existed {
-		return nil
-	}
-	config, err := c.kind.KubeConfig(cl.Name)
+// writeKubeconfig writes labctl's own copy. kind's way to it asks the engine a dozen times for
+// what the record knows, while kubeadm could do with the processor.
+func (c *Clusters) writeKubeconfig(ctx context.Context, cl *Cluster, apiPort int32) error {
+	admin, err := c.engine.ExecOutput(ctx, cl.Nodes[0].Name, "cat", "/etc/kubernetes/admin.conf")
+	var config []byte
 	if err == nil {
-		err = writeFile(cl.Kubeconfig, []byte(config))
+		config, err = kube.AdminContext([]byte(admin), cl.Context, fmt.Sprintf("https://%s:%d", apiAddress, apiPort))
+	}
+	if err == nil {
+		err = writeFile(cl.Kubeconfig, config)
 	}
 	if err != nil {
 		return fmt.Errorf("write the kubeconfig of cluster %q: %w", cl.Name, err)
@@ -231,22 +233,13 @@ func (c *Clusters) writeKubeconfig(cl *Cluster) error {
 	return nil
 }
 
-// export gives the user the context. kind locks the file with another beside it, which
-// kubectl holds for an instant and a killed process leaves behind for ever.
+// export gives the user the context, as kind would. The file is locked with another beside
+// it, which kubectl holds for an instant and a killed process leaves behind for ever.
 func (c *Clusters) export(ctx context.Context, cl *Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	// kind writes the context anew, without the namespace that its user has chosen.
-	before, _, err := kube.FindContext(cl.UserKubeconfig, cl.Context)
-	if err != nil {
-		return err
-	}
-	err = again(ctx, 100*time.Millisecond, func() error {
-		err := c.kind.Export(cl.Name, cl.UserKubeconfig)
-		if err == nil && before.Namespace != "" {
-			err = kube.SetContextNamespace(cl.UserKubeconfig, cl.Context, before.Namespace)
-		}
-		return err
+	err := again(ctx, 100*time.Millisecond, func() error {
+		return kube.AddContext(cl.UserKubeconfig, cl.Kubeconfig, cl.Context)
 	})
 	if err != nil {
 		return fmt.Errorf("add the context %s to your kubeconfig: %w", cl.Context, err)

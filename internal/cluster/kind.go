@@ -30,11 +30,8 @@ type kindAPI interface {
 	// Create creates node containers and runs kubeadm in them. It takes no context, keeps
 	// the containers when it fails, and does not wait for readiness.
 	Create(name string, config *v1alpha4.Cluster, kubeconfig string, logger log.Logger) error
-	// KubeConfig returns a kubeconfig for use from this machine.
-	KubeConfig(name string) (string, error)
-	// Export merges the context kind-<name> into a kubeconfig; "" follows kubectl's rules.
-	Export(name, kubeconfig string) error
-	// Unexport takes it out again. No node containers may be left.
+	// Unexport takes the context kind-<name> out of a kubeconfig; "" follows kubectl's rules.
+	// No node containers may be left.
 	Unexport(name, kubeconfig string) error
 }
 
@@ -61,17 +58,12 @@ func (k *kindProvider) Create(name string, config *v1alpha4.Cluster, kubeconfig 
 	)
 }
 
-func (k *kindProvider) KubeConfig(name string) (string, error) {
-	return k.open(log.NoopLogger{}).KubeConfig(name, false)
-}
-
-func (k *kindProvider) Export(name, kubeconfig string) error {
-	return k.open(log.NoopLogger{}).ExportKubeConfig(name, kubeconfig, false)
-}
-
 func (k *kindProvider) Unexport(name, kubeconfig string) error {
 	return k.open(log.NoopLogger{}).Delete(name, kubeconfig)
 }
+
+// apiAddress is where the API server's port is published.
+const apiAddress = "127.0.0.1"
 
 // configuration is what "kind create cluster --config" would be given.
 func configuration(r *record, cgroupVersion string) *v1alpha4.Cluster {
@@ -79,7 +71,7 @@ func configuration(r *record, cgroupVersion string) *v1alpha4.Cluster {
 		TypeMeta:   v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
 		Name:       r.Name,
 		Nodes:      []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole, Image: r.NodeImage}},
-		Networking: v1alpha4.Networking{APIServerAddress: "127.0.0.1", APIServerPort: r.APIPort},
+		Networking: v1alpha4.Networking{APIServerAddress: apiAddress, APIServerPort: r.APIPort},
 	}
 	for range r.Workers {
 		config.Nodes = append(config.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole, Image: r.NodeImage})

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Engine struct {
 	provider string
 	bin      string
 	run      Runner
+	info     atomic.Pointer[Info] // what it said about itself
 }
 
 // New returns the engine whose command line is bin. A nil run runs real commands.

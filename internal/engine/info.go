@@ -25,8 +25,20 @@ type Info struct {
 	Server        string // host name of the machine that the engine runs on
 }
 
-// Info asks the engine about itself, and so finds out whether it answers.
+// Info asks the engine about itself, and so finds out whether it answers. What it said is kept:
+// it stays as it is, and each question costs.
 func (e *Engine) Info(ctx context.Context) (Info, error) {
+	if known := e.info.Load(); known != nil {
+		return *known, nil
+	}
+	info, err := e.ask(ctx)
+	if err == nil {
+		e.info.Store(&info)
+	}
+	return info, err
+}
+
+func (e *Engine) ask(ctx context.Context) (Info, error) {
 	if e.provider == Podman {
 		out, err := e.Output(ctx, "info", "--format", "json")
 		if err != nil {

@@ -3,7 +3,9 @@ package kube
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"labctl.dev/labctl/internal/fault"
 )
@@ -56,6 +58,62 @@ func SetContextNamespace(kubeconfig, name, namespace string) error {
 			WithRemedy("kubectl config set-context %s --namespace %s", name, namespace)
 	}
 	return nil
+}
+
+// AdminContext makes of the administrator's kubeconfig that kubeadm wrote one whose context,
+// cluster and user have the name, and whose API is at the server (https://address:port).
+func AdminContext(kubeadm []byte, name, server string) ([]byte, error) {
+	admin, err := clientcmd.Load(kubeadm)
+	if err != nil {
+		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
+	}
+	c := admin.Contexts[admin.CurrentContext]
+	if c == nil || admin.Clusters[c.Cluster] == nil || admin.AuthInfos[c.AuthInfo] == nil {
+		return nil, fmt.Errorf("the administrator's kubeconfig has no context %q with a cluster and a user", admin.CurrentContext)
+	}
+	config := clientcmdapi.NewConfig()
+	config.CurrentContext = name
+	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	config.Clusters[name], config.AuthInfos[name] = admin.Clusters[c.Cluster], admin.AuthInfos[c.AuthInfo]
+	config.Clusters[name].Server = server
+	return clientcmd.Write(*config)
+}
+
+// AddContext gives the user's kubeconfig the context of the name, whose cluster and user have
+// it too, from another kubeconfig, and makes it the current one. A namespace that the user has
+// chosen for it stays; where everything is as it should be, nothing is written.
+func AddContext(kubeconfig, from, name string) error {
+	source, err := clientcmd.LoadFromFile(from)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", from, err)
+	}
+	context, cluster, user := source.Contexts[name], source.Clusters[name], source.AuthInfos[name]
+	if context == nil || cluster == nil || user == nil {
+		return fmt.Errorf("%s has no context %s", from, name)
+	}
+	files := access(kubeconfig)
+	config, err := files.GetStartingConfig()
+	if err != nil {
+		return fault.Inputf("read your kubeconfig: %w", err).WithRemedy("kubectl config view")
+	}
+	before := config.DeepCopy()
+	// What is there already is replaced in the file that it is in.
+	context.LocationOfOrigin, cluster.LocationOfOrigin, user.LocationOfOrigin = "", "", ""
+	if was := config.Contexts[name]; was != nil {
+		context.LocationOfOrigin, context.Namespace = was.LocationOfOrigin, was.Namespace
+	}
+	if was := config.Clusters[name]; was != nil {
+		cluster.LocationOfOrigin = was.LocationOfOrigin
+	}
+	if was := config.AuthInfos[name]; was != nil {
+		user.LocationOfOrigin = was.LocationOfOrigin
+	}
+	config.Contexts[name], config.Clusters[name], config.AuthInfos[name] = context, cluster, user
+	config.CurrentContext = name
+	if equality.Semantic.DeepEqual(before, config) {
+		return nil
+	}
+	return clientcmd.ModifyConfig(files, *config, false)
 }
 
 // access reads and writes the kubeconfig as kubectl does.
