@@ -30,6 +30,12 @@ type guard struct {
 	services services
 }
 
+// idle tells whether no Service wants a load balancer, and none has one that we know of.
+func (g *guard) idle() bool {
+	wanted, err := g.services.Wanted()
+	return err == nil && len(wanted) == 0 && len(g.balancer.snapshot()) == 0
+}
+
 // check repairs what is wrong and returns, by namespace/name, the load balancers that
 // still do not serve, and why.
 func (g *guard) check(ctx context.Context) (map[string]string, error) {

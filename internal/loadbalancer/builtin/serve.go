@@ -38,9 +38,10 @@ const (
 	goneAfter = 3
 	// stopTimeout bounds the wait for the controller's workers at the end.
 	stopTimeout = 2 * time.Second
-	// imageEvery is how often the image is looked for while it is there. Each command of the engine's
-	// costs, and a heartbeat comes often.
-	imageEvery = 30 * time.Second
+	// rarely is how often the engine is asked for what seldom changes: the image while it is there,
+	// load balancers while no Service wants one. Each of its commands costs a fifth of a second of
+	// processor time, and a heartbeat comes often.
+	rarely = 30 * time.Second
 )
 
 // LabelKindCluster is the label that kind puts on a cluster's nodes.
@@ -89,8 +90,10 @@ type server struct {
 	client   kubernetes.Interface
 	balancer *balancer
 
-	noImage   string    // why there is no HAProxy
-	imageSeen time.Time // when it was looked for
+	noImage    string    // why there is no HAProxy
+	imageSeen  time.Time // when it was looked for
+	unanswered string    // why the engine did not answer last
+	checked    time.Time // when the load balancers were looked at
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -155,20 +158,25 @@ func (s *server) watch(ctx context.Context, g *guard, synced <-chan struct{}) er
 // look returns the health, and whether the cluster still has nodes; an engine that does
 // not answer says nothing about them.
 func (s *server) look(ctx context.Context, g *guard, synced bool) (Health, bool) {
-	h := Health{Synced: synced}
-	var api sync.WaitGroup
-	api.Go(func() { h.API = text(s.ping(ctx)) })
-	nodes, err := s.Engine.ContainerIDs(ctx, LabelKindCluster+"="+s.Cluster)
-	if err == nil && (s.noImage != "" || time.Since(s.imageSeen) > imageEvery) {
+	h := Health{Synced: synced, API: text(s.ping(ctx))}
+	nodes := h.API == "" // it runs on one
+	var err error
+	if !nodes {
+		var ids []string
+		ids, err = s.Engine.ContainerIDs(ctx, LabelKindCluster+"="+s.Cluster)
+		nodes = len(ids) > 0
+	}
+	if err == nil && (s.noImage != "" || time.Since(s.imageSeen) > rarely) {
 		s.noImage, s.imageSeen = text(s.image(ctx)), time.Now()
 	}
 	h.Image = s.noImage
-	if err == nil && synced {
+	if err == nil && synced && (s.unanswered != "" || time.Since(s.checked) > rarely || !g.idle()) {
 		h.Failing, err = g.check(ctx)
+		s.checked = time.Now()
 	}
-	h.Engine = text(err)
-	api.Wait()
-	return h, len(nodes) > 0 || h.Engine != ""
+	s.unanswered = text(err)
+	h.Engine = s.unanswered
+	return h, nodes || h.Engine != ""
 }
 
 func (s *server) ping(ctx context.Context) error {
