@@ -23,7 +23,7 @@ import (
 
 // format is part of every image's inputs: raise it when the code that assembles changes
 // what comes out.
-const format = 1
+const format = 2
 
 // recipe says what an image is made of. Its JSON is what the cache is keyed by, together
 // with the program's content.
@@ -35,6 +35,7 @@ type recipe struct {
 	Packages *packages // what to build on otherwise; nil builds on nothing
 	Users    account
 	Dirs     []account // writable directories: name is the path
+	InEngine bool      // the container engine runs it itself, beside the nodes
 	Config   v1.Config
 }
 
@@ -56,7 +57,7 @@ func recipes() []recipe {
 			Config: v1.Config{User: "65532:65532", Entrypoint: []string{"/" + name}, Env: []string{"PATH=/"}, WorkingDir: "/"},
 		}
 		if ref == Probe {
-			r.Config.Cmd = []string{"wait"}
+			r.InEngine, r.Config.Cmd = true, []string{"wait"}
 		} else {
 			r.Config.ExposedPorts = map[string]struct{}{"8080/tcp": {}}
 		}
@@ -86,7 +87,7 @@ func databaseRecipe() recipe {
 
 func haproxyRecipe() recipe {
 	return recipe{
-		Ref: HAProxy, Official: "docker.io/library/haproxy:3.2", Packages: haproxyPackages(),
+		Ref: HAProxy, InEngine: true, Official: "docker.io/library/haproxy:3.2", Packages: haproxyPackages(),
 		Users: account{Name: "haproxy", Home: "/var/lib/haproxy", ID: 99},
 		Dirs: []account{
 			{Name: "var/lib/haproxy", ID: 99, Mode: 0o755},
@@ -207,7 +208,7 @@ func (s *Store) build(ctx context.Context, j *job) error {
 	if j.Program != "" {
 		t.file(j.Path, 0o755, j.program)
 	}
-	own, err := s.putLayer(t)
+	own, err := s.putLayer(t, j.InEngine)
 	if err != nil {
 		return err
 	}

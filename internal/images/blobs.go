@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
 
 	"labctl.dev/labctl/internal/home"
 )
@@ -50,36 +51,68 @@ func (s *Store) putBlob(write func(io.Writer) error) (digest string, size int64,
 
 // layer is one whose blob is in the store.
 type layer struct {
-	path   string
-	digest v1.Hash
-	size   int64
+	path           string
+	digest, diffID v1.Hash
+	size           int64
+	media          types.MediaType
 }
 
-// putLayer stores a tree as an uncompressed layer: it is written once and read by every
-// node on this machine, so that compressing it would cost more than it saves.
-func (s *Store) putLayer(t tree) (*layer, error) {
-	digest, size, err := s.putBlob(t.writeTo)
+// putLayer stores a tree as a layer. Nodes read it in zstd: each of them is sent it through four
+// processes, which costs them more than to unpack it. An engine that loads it itself may be too
+// old to know zstd.
+func (s *Store) putLayer(t tree, forEngine bool) (*layer, error) {
+	l := &layer{media: types.OCILayerZStd}
+	whole := sha256.New()
+	write := func(w io.Writer) error {
+		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			return err
+		}
+		return errors.Join(t.writeTo(io.MultiWriter(z, whole)), z.Close())
+	}
+	if forEngine {
+		l.media = types.OCIUncompressedLayer
+		write = func(w io.Writer) error { return t.writeTo(io.MultiWriter(w, whole)) }
+	}
+	digest, size, err := s.putBlob(write)
+	if err == nil {
+		l.digest, err = v1.NewHash(digest)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write a layer: %w", err)
 	}
-	return s.layer(digest, size)
-}
-
-func (s *Store) layer(digest string, size int64) (*layer, error) {
-	hash, err := v1.NewHash(digest)
-	if err != nil {
-		return nil, err
-	}
-	return &layer{path: s.blobPath(digest), digest: hash, size: size}, nil
+	l.path, l.size = s.blobPath(digest), size
+	l.diffID = v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(whole.Sum(nil))}
+	return l, nil
 }
 
 // Digest, DiffID, Size, MediaType, Compressed and Uncompressed make it a v1.Layer.
-func (l *layer) Digest() (v1.Hash, error)             { return l.digest, nil }
-func (l *layer) DiffID() (v1.Hash, error)             { return l.digest, nil }
-func (l *layer) Size() (int64, error)                 { return l.size, nil }
-func (l *layer) MediaType() (types.MediaType, error)  { return types.OCIUncompressedLayer, nil }
-func (l *layer) Compressed() (io.ReadCloser, error)   { return os.Open(l.path) }
-func (l *layer) Uncompressed() (io.ReadCloser, error) { return os.Open(l.path) }
+func (l *layer) Digest() (v1.Hash, error)            { return l.digest, nil }
+func (l *layer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
+func (l *layer) Size() (int64, error)                { return l.size, nil }
+func (l *layer) MediaType() (types.MediaType, error) { return l.media, nil }
+func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.path) }
+
+// Uncompressed is a tar.
+func (l *layer) Uncompressed() (io.ReadCloser, error) {
+	f, err := os.Open(l.path)
+	if err != nil || l.media == types.OCIUncompressedLayer {
+		return f, err
+	}
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return unpacking{z.IOReadCloser(), f}, nil
+}
+
+// unpacking reads a compressed file.
+type unpacking struct {
+	io.ReadCloser
+	file io.Closer
+}
+
+func (u unpacking) Close() error { return errors.Join(u.ReadCloser.Close(), u.file.Close()) }
 
 // record is a file made/<name>.json.
 type record struct {

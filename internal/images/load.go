@@ -35,44 +35,49 @@ func (s *Store) LoadNodes(ctx context.Context, e NodeExec, nodes []string, image
 	return g.Wait()
 }
 
+// look tells how the node unpacks and what is there. Each of containerd's programs costs a busy
+// node more than its answer: the configuration's source is asked before the whole of it.
+const look = `grep -s '^ *snapshotter = ' /etc/containerd/config.toml || containerd config dump
+echo images:
+exec ctr -n k8s.io images ls`
+
 func (s *Store) loadNode(ctx context.Context, e NodeExec, node string, images []Image) error {
-	// One call tells what is there and how the node unpacks.
 	var out, complaint bytes.Buffer
-	err := e.Exec(ctx, node, engine.ExecSpec{
-		Cmd:    []string{"sh", "-c", "ctr images import --help; containerd config dump; echo images:; ctr -n k8s.io images ls"},
-		Stdout: &out, Stderr: &complaint,
-	})
+	err := e.Exec(ctx, node, engine.ExecSpec{Cmd: []string{"sh", "-c", look}, Stdout: &out, Stderr: &complaint})
 	if err != nil {
 		return fmt.Errorf("look what is there: %w: %s", err, lastLine(complaint.String()))
 	}
-	// What ctr can do, and containerd's configuration.
-	config, list, _ := strings.Cut(out.String(), "\nimages:\n")
+	config, list, _ := strings.Cut(out.String(), "images:\n")
 	missing := absent(list, images)
 	if len(missing) == 0 {
 		return nil
 	}
-	return pipe(func(w io.Writer) error {
-		return s.WriteArchive(w, missing)
-	}, func(r io.Reader) error {
+	send := func(flags ...string) error {
 		complaint.Reset()
-		err := e.Exec(ctx, node, engine.ExecSpec{
-			Cmd: importCommand(config), Stdin: r, Stdout: io.Discard, Stderr: &complaint,
+		return pipe(func(w io.Writer) error {
+			return s.WriteArchive(w, missing)
+		}, func(r io.Reader) error {
+			return e.Exec(ctx, node, engine.ExecSpec{
+				Cmd: importCommand(config, flags...), Stdin: r, Stdout: io.Discard, Stderr: &complaint,
+			})
 		})
-		if err != nil {
-			return fmt.Errorf("import: %w: %s", err, lastLine(complaint.String()))
-		}
-		return nil
-	})
+	}
+	// With --local ctr unpacks by itself, for half of the processor time that containerd's
+	// transfer service takes; older ones always do, and do not know the flag.
+	err = send("--local")
+	if err != nil && strings.Contains(complaint.String(), "flag provided but not defined") {
+		err = send()
+	}
+	if err != nil {
+		return fmt.Errorf("import: %w: %s", err, lastLine(complaint.String()))
+	}
+	return nil
 }
 
-// importCommand reads an archive on its input. With --local ctr unpacks by itself, for half
-// of the processor time that containerd's transfer service takes; older ones always do.
-func importCommand(config string) []string {
+// importCommand reads an archive on its input.
+func importCommand(config string, flags ...string) []string {
 	cmd := []string{"ctr", "-n", "k8s.io", "images", "import", "--all-platforms", "--snapshotter", snapshotter(config)}
-	if strings.Contains(config, "--local") {
-		cmd = append(cmd, "--local")
-	}
-	return append(cmd, "-")
+	return append(append(cmd, flags...), "-")
 }
 
 // absent returns the images that are not in the list (columns: name, type, digest).

@@ -18,6 +18,7 @@ import (
 type fakeNodes struct {
 	says      map[string]string
 	importErr error
+	old       string // the node whose ctr does not know --local
 
 	mu       sync.Mutex
 	imported map[string]string // archive by node
@@ -37,6 +38,10 @@ func (f *fakeNodes) Exec(_ context.Context, node string, spec engine.ExecSpec) e
 	if f.importErr != nil { // it does not even read
 		fmt.Fprint(spec.Stderr, "ctr: no space left\n")
 		return f.importErr
+	}
+	if node == f.old && slices.Contains(spec.Cmd, "--local") {
+		fmt.Fprint(spec.Stderr, "ctr: flag provided but not defined: -local\n")
+		return errors.New("exit 1")
 	}
 	archive, err := io.ReadAll(spec.Stdin)
 	f.mu.Lock()
@@ -85,7 +90,8 @@ func TestLoadNodes(t *testing.T) {
 	s := newTestStore(t, nil)
 	images := assembled(t, s, Frontend, Backend)
 	f := &fakeNodes{
-		says:     map[string]string{"empty": nodeSays("native"), "half": "   --local  run import locally\n" + nodeSays("overlayfs", images[0]), "full": nodeSays("overlayfs", images...)},
+		says:     map[string]string{"empty": nodeSays("native"), "half": nodeSays("overlayfs", images[0]), "full": nodeSays("overlayfs", images...)},
+		old:      "empty",
 		imported: map[string]string{}, commands: map[string]string{},
 	}
 	if err := s.LoadNodes(t.Context(), f, []string{"empty", "half", "full"}, images); err != nil {
@@ -113,8 +119,8 @@ func TestLoadNodes(t *testing.T) {
 		}
 		if command := f.commands[c.node]; !strings.HasPrefix(command, "ctr -n k8s.io images import ") || !strings.Contains(command, "--snapshotter "+c.snapshotter+" ") {
 			t.Errorf("%s: %q", c.node, command)
-		} else if strings.HasSuffix(command, " --local -") != (c.node == "half") {
-			t.Errorf("%s: %q, but only the node half can import with --local", c.node, command)
+		} else if strings.HasSuffix(command, " --local -") != (c.node != f.old) {
+			t.Errorf("%s: %q, but only the node %s cannot import with --local", c.node, command, f.old)
 		}
 	}
 }

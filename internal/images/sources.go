@@ -166,7 +166,7 @@ func (s *Store) debianBases(ctx context.Context, jobs []*job) error {
 }
 
 func (s *Store) debianBase(j *job, u unpacked) error {
-	l, err := s.putLayer(u.tree)
+	l, err := s.putLayer(u.tree, j.InEngine)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing/fstest"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // unwatched is a Progress for nobody.
@@ -85,25 +86,58 @@ func TestLayerIsReproducible(t *testing.T) {
 		func(t tree) { t["a-link"] = entry{kind: tar.TypeLink, mode: 0o755, target: "usr/bin/a"} },
 		func(t tree) { t.users("app", "/", 65532) },
 	}
-	digest := func(steps []func(tree)) string {
+	digest := func(forEngine bool, steps []func(tree)) string {
 		made := tree{}
 		for _, step := range steps {
 			step(made)
 		}
-		l, err := newTestStore(t, nil).putLayer(made)
+		l, err := newTestStore(t, nil).putLayer(made, forEngine)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l.digest.String()
 	}
-	first := digest(steps)
 	backwards := slices.Clone(steps)
 	slices.Reverse(backwards)
-	if again := digest(backwards); again != first {
-		t.Errorf("the same tree gave %s and %s", first, again)
+	for _, forEngine := range []bool{true, false} {
+		first := digest(forEngine, steps)
+		if again := digest(forEngine, backwards); again != first {
+			t.Errorf("the same tree gave %s and %s", first, again)
+		}
+		if less := digest(forEngine, steps[1:]); less == first {
+			t.Error("another tree gave the same layer")
+		}
 	}
-	if less := digest(steps[1:]); less == first {
-		t.Error("another tree gave the same layer")
+}
+
+// TestLayersFitWhatReadsThem: they are compressed for nodes only.
+func TestLayersFitWhatReadsThem(t *testing.T) {
+	for _, c := range []struct {
+		forEngine bool
+		media     types.MediaType
+		head      string
+	}{{true, types.OCIUncompressedLayer, "etc/"}, {false, types.OCILayerZStd, "\x28\xb5\x2f\xfd"}} {
+		l, err := newTestStore(t, nil).putLayer(tree{"etc/many": {kind: tar.TypeReg, mode: 0o644, body: io.NewSectionReader(strings.NewReader(strings.Repeat("a", 1<<20)), 0, 1<<20)}}, c.forEngine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct {
+			want v1.Hash
+			open func() (io.ReadCloser, error)
+		}{"digest": {l.digest, l.Compressed}, "diff ID": {l.diffID, l.Uncompressed}} {
+			r, err := c.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _, err := v1.SHA256(r)
+			if err = errors.Join(err, r.Close()); err != nil || got != c.want {
+				t.Errorf("%s %s, read %s, %v", name, c.want, got, err)
+			}
+		}
+		blob, err := os.ReadFile(l.path)
+		if media, _ := l.MediaType(); err != nil || media != c.media || !strings.HasPrefix(string(blob), c.head) || (len(blob) > 1<<20) != c.forEngine {
+			t.Errorf("for the engine %v: %s, %d bytes, %.4q, %v", c.forEngine, media, len(blob), blob, err)
+		}
 	}
 }
 
@@ -173,7 +207,7 @@ func (l liar) Digest() (v1.Hash, error) {
 }
 
 func TestKeepChecksLayers(t *testing.T) {
-	l, err := newTestStore(t, nil).putLayer(tree{"etc": {kind: tar.TypeDir, mode: 0o755}})
+	l, err := newTestStore(t, nil).putLayer(tree{"etc": {kind: tar.TypeDir, mode: 0o755}}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
